@@ -1,4 +1,4 @@
-#ifdef __linux__
+#if defined __linux__ && !defined PORTABLE
 #define _GNU_SOURCE /* syscall */
 #endif
 #include <sys/socket.h>
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#ifdef __linux__
+#if defined __linux__ && !defined PORTABLE
 #include <sys/syscall.h>
 #endif
 
