@@ -30,6 +30,12 @@ int io_open_append(const char *path, mode_t mode, bool *made);
  */
 int io_absolute(const char *path, char *absolute, size_t size);
 
+/*
+ * A pipe whose ends are close-on-exec: fd[0] is read, fd[1] is written. (pipe2(2) does it in one
+ * call, which matters only where another thread may fork between.) Returns 0, or -1 with errno.
+ */
+int io_pipe(int fd[2]);
+
 /* Sets or clears flags of fcntl(F_SETFL), O_NONBLOCK for one. Returns 0, or -1 with errno. */
 int io_set_flags(int fd, int set, int clear);
 

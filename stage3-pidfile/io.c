@@ -60,6 +60,16 @@ io_absolute(const char *path, char *absolute, size_t size)
 }
 
 int
+io_pipe(int fd[2])
+{
+	if (pipe(fd) < 0)
+		return -1;
+	(void)fcntl(fd[0], F_SETFD, FD_CLOEXEC); /* cannot fail for an open descriptor */
+	(void)fcntl(fd[1], F_SETFD, FD_CLOEXEC);
+	return 0;
+}
+
+int
 io_set_flags(int fd, int set, int clear)
 {
 	int flags = fcntl(fd, F_GETFL);
