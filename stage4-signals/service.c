@@ -33,15 +33,15 @@ serve(struct service *service, struct daemon *d)
 	char why[400];
 
 	take_pidfile(service, d, &pidfile);
-	if (service->prepare(service->context, why, sizeof why) < 0) {
-		pidfile_release(&pidfile);
-		daemon_failed(d, SERVICE_FAILED, "%s", why);
-	}
 	if (pidfile_write(&pidfile) < 0) {
 		int error = errno;
 
 		pidfile_remove(&pidfile); /* an empty file would tell people nothing */
 		daemon_failed(d, SERVICE_FAILED, "write %s: %s", service->pidfile, strerror(error));
+	}
+	if (service->prepare(service->context, why, sizeof why) < 0) {
+		pidfile_release(&pidfile);
+		daemon_failed(d, SERVICE_FAILED, "%s", why);
 	}
 	daemon_ready(d);
 

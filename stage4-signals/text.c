@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,14 +40,18 @@ printable(const unsigned char *text, size_t len)
 	return need;
 }
 
-size_t
-text_escape(const char *text, size_t len, char *out, size_t size)
+static size_t
+escape(const char *text, size_t len, const char *also, char *out, size_t size)
 {
 	size_t used = 0;
 
 	while (len > 0) {
 		char escaped[5];
 		size_t step = printable((const unsigned char *)text, len);
+
+		if (strchr(also, *text) != NULL)
+			step = 0;
+
 		const char *piece = text;
 		size_t width = step;
 
@@ -65,4 +70,49 @@ text_escape(const char *text, size_t len, char *out, size_t size)
 	}
 	out[used] = '\0';
 	return used;
+}
+
+size_t
+text_escape(const char *text, size_t len, char *out, size_t size)
+{
+	return escape(text, len, "", out, size);
+}
+
+size_t
+text_encode(const char *word, char *out, size_t size)
+{
+	return escape(word, strlen(word), " \\", out, size);
+}
+
+static int
+hex(char digit)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = digit != '\0' ? strchr(digits, digit) : NULL;
+
+	return at != NULL ? (int)(at - digits) : -1;
+}
+
+int
+text_decode(char *word)
+{
+	char *out = word;
+
+	while (*word != '\0') {
+		int high, low;
+
+		if (*word != '\\') {
+			*out++ = *word++;
+			continue;
+		}
+		if (word[1] != 'x' || (high = hex(word[2])) < 0 || (low = hex(word[3])) < 0 ||
+		    high + low == 0) {
+			errno = EINVAL;
+			return -1;
+		}
+		*out++ = (char)(high << 4 | low);
+		word += 4;
+	}
+	*out = '\0';
+	return 0;
 }

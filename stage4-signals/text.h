@@ -13,4 +13,13 @@
  */
 size_t text_escape(const char *text, size_t len, char *out, size_t size);
 
+/*
+ * Words for a line-based protocol: like text_escape, but blanks and backslashes become \xNN too,
+ * so that words can be parted by blanks and any byte but NUL comes back from text_decode.
+ */
+size_t text_encode(const char *word, char *out, size_t size);
+
+/* Turns each \xNN of word back into its byte, in place. Returns 0, or -1 with errno EINVAL. */
+int text_decode(char *word);
+
 #endif

@@ -1,0 +1,54 @@
+/*
+ * repeatctl COMMAND [ARG...]: tells repeatd what to do, and prints its answer.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "number.h"
+
+#define VERSION "1.0"
+
+static const char usage[] = "usage: repeatctl [-c FIFO] [-t SECONDS] COMMAND [ARG...]\n"
+			    "       repeatctl -h | -V\n";
+static const char help[] =
+    "  -c FIFO     where repeatd listens (default ./repeatd.ctl)\n"
+    "  -t SECONDS  give up when no answer comes for so long (default 5)\n"
+    "  COMMAND is status, now, pause, resume, interval SECONDS, level LEVEL, reopen, stop or help\n";
+
+int
+main(int argc, char *argv[])
+{
+	const char *fifo = "repeatd.ctl";
+	int64_t patience = 5 * NUMBER_SECOND;
+	int option;
+
+	while ((option = getopt(argc, argv, "+c:t:hV")) != -1) {
+		switch (option) {
+		case 'c':
+			fifo = optarg;
+			break;
+		case 't':
+			if (number_seconds(optarg, &patience) == 0)
+				break;
+			fprintf(stderr, "repeatctl: -t %s: %s\n", optarg, strerror(errno));
+			return CONTROL_USAGE;
+		case 'h':
+			printf("%s%s", usage, help);
+			return CONTROL_DONE;
+		case 'V':
+			puts("repeatctl " VERSION);
+			return CONTROL_DONE;
+		default:
+			fputs(usage, stderr);
+			return CONTROL_USAGE;
+		}
+	}
+	if (optind == argc) {
+		fputs(usage, stderr);
+		return CONTROL_USAGE;
+	}
+	return control_ask("repeatctl", fifo, patience, &argv[optind]);
+}
