@@ -134,6 +134,10 @@ loop_wait(struct loop *loop)
 
 	int ready = wait_open(polled, count, limit, &loop->open);
 
+	/* With a descriptor ready at once, Linux does not deliver signals at all: a child that never
+	 * stops writing would keep TERM waiting. So the mask is opened once more, for an instant. */
+	if (ready > 0)
+		(void)wait_open(NULL, 0, &(struct timespec){ 0 }, &loop->open);
 	for (int i = 0; i < count && ready > 0; i++) {
 		struct loop_watch *watch = loop->watches[i];
 
