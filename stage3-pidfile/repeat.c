@@ -38,8 +38,12 @@ repeat_prepare(void *context, char *why, size_t size)
 	struct repeat *repeat = context;
 	bool made;
 
-	if (strcmp(repeat->log, "-") == 0)
-		return 0;
+	if (strcmp(repeat->log, "-") == 0) {
+		if (dup2(STDERR_FILENO, STDOUT_FILENO) >= 0)
+			return 0;
+		(void)snprintf(why, size, "dup2: %s", strerror(errno));
+		return -1;
+	}
 
 	int fd = io_open_append(repeat->log, 0640, &made);
 

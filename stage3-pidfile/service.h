@@ -1,7 +1,7 @@
 /*
  * The verbs of a service: start, stop, restart, status, run.
  *
- * The program brings three functions; who runs, who waits and what the exit status says is
+ * The program brings its functions; who runs, who waits and what the exit status says is
  * the same for every service, and is here.
  */
 #ifndef SERVICE_H
@@ -21,8 +21,10 @@ struct service {
 	struct daemon_settings settings; /* of the daemon; failure is set by service_do */
 	int64_t patience;                /* of stop, between TERM and KILL; nanoseconds */
 
-	/* All three run in the daemon, which holds the lock, and get this context. */
+	/* All of them run in the daemon and get this context. */
 	void *context;
+	/* First of all, before the lock is taken: the place to block signals. May be NULL. */
+	void (*begin)(void *context);
 	/* Opens what is needed. A failure goes to the launcher: 0, or -1 with its reason in why. */
 	int (*prepare)(void *context, char *why, size_t size);
 	/* The work itself. Returns the exit status. */

@@ -1,6 +1,9 @@
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,11 +40,31 @@ command_default_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Is there a file that exec has found, in PATH if path is a mere name? */
+static bool
+is_there(const char *path)
+{
+	const char *list = getenv("PATH");
+	char file[PATH_MAX];
+
+	if (strchr(path, '/') != NULL)
+		return access(path, F_OK) == 0;
+	while (list != NULL && *list != '\0') {
+		size_t width = strcspn(list, ":");
+
+		if (snprintf(file, sizeof file, "%.*s/%s", (int)width, list, path) <
+			(int)sizeof file && access(file, X_OK) == 0)
+			return true;
+		list += width + (list[width] == ':');
+	}
+	return false;
+}
+
 int
 command_failure(const char *path, int err, char *text, size_t size)
 {
 	/* A script whose "#!" names nothing gives ENOENT too, but the script was found */
-	if (err == ENOENT && strchr(path, '/') != NULL && access(path, F_OK) == 0) {
+	if (err == ENOENT && is_there(path)) {
 		(void)snprintf(text, size, "execute %s: its interpreter is missing: %s", path,
 		    strerror(err));
 		return COMMAND_CANNOT_EXECUTE;

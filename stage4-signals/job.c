@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,8 +18,8 @@
 #include "log.h"
 #include "monotonic.h"
 
-/* Nanoseconds between two looks at a group whose leader is gone; see watch_group. */
-enum { LOOK_WHILE_STOPPING = 100000000, LOOK = 1000000000 };
+/* Nanoseconds until the second, and at most between two, looks at a group; see watch_group. */
+enum { LOOK_SOON = 10000000, LOOK_LATE = 1000000000 };
 
 void
 jobs_begin(struct jobs *jobs, struct loop *loop)
@@ -29,7 +30,7 @@ jobs_begin(struct jobs *jobs, struct loop *loop)
 #endif
 }
 
-/* The child, until it is another program. Only async-signal-safe calls, and few. */
+/* The child, until it is another program. */
 _Noreturn static void
 become(const struct job *job, int in, int out, int err, pid_t parent)
 {
@@ -47,6 +48,10 @@ become(const struct job *job, int in, int out, int err, pid_t parent)
 	if (getppid() != parent)
 		_exit(status);
 	command_default_signals();
+	if (job->instead != NULL)
+		_exit(job->instead(job->context));
+	for (char *const *env = job->env; env != NULL && *env != NULL; env++)
+		(void)putenv(*env);
 	execvp(job->path, job->argv);
 	status = command_failure(job->path, errno, why, sizeof why - 1);
 	(void)strcat(why, "\n");
@@ -139,12 +144,12 @@ tell_group(const struct job *job, int number)
 static void
 watch_group(struct job *job)
 {
-	int64_t pause = job->stopping ? LOOK_WHILE_STOPPING : LOOK;
-
-	if (group_is_empty(job))
+	if (group_is_empty(job)) {
 		over(job);
-	else
-		loop_set_timer(job->jobs->loop, &job->look_again, monotonic_now() + pause);
+		return;
+	}
+	loop_set_timer(job->jobs->loop, &job->look_again, monotonic_now() + job->pause);
+	job->pause = job->pause * 2 < LOOK_LATE ? job->pause * 2 : LOOK_LATE;
 }
 
 static void
@@ -160,6 +165,7 @@ grace_over(void *context)
 
 	log_say(LEVEL_WARNING, "%s[%ld] did not end in time: KILL", job->path, (long)job->pid);
 	tell_group(job, SIGKILL);
+	job->pause = LOOK_SOON;
 }
 
 void
@@ -251,6 +257,7 @@ job_start(struct jobs *jobs, struct job *job)
 	job->pid = job->leader = pid;
 	job->status = 0;
 	job->stopping = job->leader_ended = false;
+	job->pause = LOOK_SOON;
 	job->grace_over = (struct loop_timer){ .fire = grace_over, .context = job };
 	job->look_again = (struct loop_timer){ .fire = look_again, .context = job };
 	job->next = jobs->first;

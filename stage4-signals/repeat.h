@@ -41,6 +41,7 @@ struct repeat {
 };
 
 /* What service.h asks for; the context is a struct repeat. */
+void repeat_begin(void *context);
 int repeat_prepare(void *context, char *why, size_t size);
 int repeat_work(void *context, const struct pidfile *pidfile);
 void repeat_finish(void *context, int status);

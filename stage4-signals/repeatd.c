@@ -129,6 +129,7 @@ main(int argc, char *argv[])
 		.settings = { .dir = "/", .umask = 027, .timeout = 10 * NUMBER_SECOND },
 		.patience = 10 * NUMBER_SECOND,
 		.context = &repeat,
+		.begin = repeat_begin,
 		.prepare = repeat_prepare,
 		.work = repeat_work,
 		.finish = repeat_finish,

@@ -27,6 +27,9 @@ struct job {
 	/* Set by the caller, who owns all of it until ended is called: */
 	const char *path;      /* the program, from command_path; what argv[0] is does not matter */
 	char *const *argv;
+	int (*instead)(void *context); /* if set: runs in the child, instead of a program; its
+					* result is the exit status */
+	char *const *env;      /* "NAME=VALUE" strings to add to its environment; NULL: none */
 	int in;                /* its standard input; -1: /dev/null. Stays the caller's. */
 	bool apart;            /* its standard error comes by itself, not mixed with its output */
 	int64_t grace;         /* nanoseconds between TERM and KILL */
@@ -45,6 +48,7 @@ struct job {
 	struct job *next;
 	struct job_pipe out, err;
 	struct loop_timer grace_over, look_again;
+	int64_t pause; /* until look_again */
 	bool leader_ended;
 };
 

@@ -212,14 +212,21 @@ act_on_signals(struct repeat *repeat)
 		repeat_stop(repeat, "SIGINT");
 }
 
+void
+repeat_begin(void *context)
+{
+	struct repeat *repeat = context;
+
+	/* A TERM that comes from here on waits until there is somebody to clean up after it */
+	signals_catch(&repeat->loop.open);
+	notify_begin();
+}
+
 int
 repeat_prepare(void *context, char *why, size_t size)
 {
 	struct repeat *repeat = context;
 
-	/* First of all: a TERM that comes from here on waits until somebody cleans up after it */
-	signals_catch(&repeat->loop.open);
-	notify_begin();
 	log_set_level(repeat->level);
 	if (repeat->syslog) {
 		log_to_syslog("repeatd");

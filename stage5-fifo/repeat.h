@@ -56,6 +56,7 @@ void repeat_stop(struct repeat *repeat, const char *because);
 const char *repeat_command_name(const struct repeat *repeat);
 
 /* What service.h asks for; the context is a struct repeat. */
+void repeat_begin(void *context);
 int repeat_prepare(void *context, char *why, size_t size);
 int repeat_work(void *context, const struct pidfile *pidfile);
 void repeat_finish(void *context, int status);

@@ -32,6 +32,8 @@ serve(struct service *service, struct daemon *d)
 	struct pidfile pidfile;
 	char why[400];
 
+	if (service->begin != NULL)
+		service->begin(service->context);
 	take_pidfile(service, d, &pidfile);
 	if (pidfile_write(&pidfile) < 0) {
 		int error = errno;
