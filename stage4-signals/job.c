@@ -115,6 +115,7 @@ over(struct job *job)
 	while (*link != job)
 		link = &(*link)->next;
 	*link = job->next;
+	loop_clear_timer(job->jobs->loop, &job->limit_over);
 	loop_clear_timer(job->jobs->loop, &job->grace_over);
 	loop_clear_timer(job->jobs->loop, &job->look_again);
 	drain(&job->out);
@@ -180,6 +181,17 @@ job_stop(struct job *job)
 	job->stopping = true;
 	tell_group(job, SIGTERM);
 	loop_set_timer(job->jobs->loop, &job->grace_over, monotonic_now() + job->grace);
+}
+
+static void
+limit_over(void *context)
+{
+	struct job *job = context;
+
+	if (job->stopping)
+		return;
+	job->timed_out = true;
+	job_stop(job);
 }
 
 /* The leader, or an orphan that we inherited; each death may have been the last of some group. */
@@ -256,12 +268,15 @@ job_start(struct jobs *jobs, struct job *job)
 	job->jobs = jobs;
 	job->pid = job->leader = pid;
 	job->status = 0;
-	job->stopping = job->leader_ended = false;
+	job->stopping = job->timed_out = job->leader_ended = false;
 	job->pause = LOOK_SOON;
+	job->limit_over = (struct loop_timer){ .fire = limit_over, .context = job };
 	job->grace_over = (struct loop_timer){ .fire = grace_over, .context = job };
 	job->look_again = (struct loop_timer){ .fire = look_again, .context = job };
 	job->next = jobs->first;
 	jobs->first = job;
+	if (job->limit > 0)
+		loop_set_timer(jobs->loop, &job->limit_over, monotonic_now() + job->limit);
 	watch_pipe(job, &job->out, out[0]);
 	out[0] = -1;
 	job->err = (struct job_pipe){ .watch.fd = -1 };

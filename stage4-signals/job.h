@@ -33,6 +33,7 @@ struct job {
 	int in;                /* its standard input; -1: /dev/null. Stays the caller's. */
 	bool apart;            /* its standard error comes by itself, not mixed with its output */
 	int64_t grace;         /* nanoseconds between TERM and KILL */
+	int64_t limit;         /* nanoseconds after which it is stopped; 0: none */
 	void (*output)(struct job *job, int stream, const char *data, size_t len); /* 1 or 2 */
 	void (*ended)(struct job *job); /* it is over, and may be started again from here */
 	void *context;
@@ -42,12 +43,13 @@ struct job {
 	pid_t leader; /* the same, and still known when the job is over */
 	int status;   /* of the leader, as waitpid(2) gives it; valid in ended */
 	bool stopping;
+	bool timed_out; /* it is being stopped, or was, because of limit */
 
 	/* The module's own: */
 	struct jobs *jobs;
 	struct job *next;
 	struct job_pipe out, err;
-	struct loop_timer grace_over, look_again;
+	struct loop_timer limit_over, grace_over, look_again;
 	int64_t pause; /* until look_again */
 	bool leader_ended;
 };

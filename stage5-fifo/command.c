@@ -49,7 +49,7 @@ is_there(const char *path)
 
 	if (strchr(path, '/') != NULL)
 		return access(path, F_OK) == 0;
-	while (list != NULL && *list != '\0') {
+	while (list != NULL && *list != '\0' && *path != '\0') {
 		size_t width = strcspn(list, ":");
 
 		if (snprintf(file, sizeof file, "%.*s/%s", (int)width, list, path) <

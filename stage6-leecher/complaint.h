@@ -1,0 +1,21 @@
+/*
+ * What a program says on its standard error: the line that tells most, and all of it to a log.
+ */
+#ifndef COMPLAINT_H
+#define COMPLAINT_H
+
+#include <stddef.h>
+
+#include "lines.h"
+
+struct complaint {
+	char text[256]; /* the first line that is not a mere warning; escaped */
+	int log;        /* descriptor that gets every line, escaped; -1: none */
+	struct lines lines;
+};
+
+void complaint_begin(struct complaint *complaint, int log);
+void complaint_feed(struct complaint *complaint, const char *data, size_t len);
+void complaint_end(struct complaint *complaint);
+
+#endif

@@ -1,0 +1,485 @@
+#include <sys/stat.h>
+#if defined __linux__ && !defined PORTABLE
+#include <sys/inotify.h>
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fifo.h"
+#include "io.h"
+#include "log.h"
+#include "monotonic.h"
+#include "number.h"
+#include "text.h"
+
+#define STALE (1 * NUMBER_SECOND)   /* how long a line may wait for its newline */
+#define SILENCE (5 * NUMBER_SECOND) /* how long a client may not read, with an answer waiting */
+#define AGAIN (2 * NUMBER_SECOND)   /* between tries to make a lost FIFO again */
+
+enum { ID_LONGEST = 32 };
+
+/* An answer that did not fit into the client's FIFO at once. Freed when it is through. */
+struct client {
+	struct fifo *fifo;
+	struct loop_watch watch;
+	struct loop_timer silence;
+	char *data;
+	size_t len, sent;
+};
+
+/* --- the FIFO itself --- */
+
+/* Opens both ends. The read end first: a write end alone would have to wait for it. */
+static int
+open_ends(struct fifo *fifo)
+{
+	struct stat st;
+	int fd = open(fifo->path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	fifo->write_end = open(fifo->path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	/* Nobody can have put another FIFO there since we made ours, or we do not use it */
+	if (fifo->write_end < 0 || fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) ||
+	    st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
+		(void)close(fd);
+		if (fifo->write_end >= 0)
+			(void)close(fifo->write_end);
+		errno = EPERM;
+		return -1;
+	}
+	fifo->watch.fd = fd;
+	fifo->device = st.st_dev;
+	fifo->inode = st.st_ino;
+	return 0;
+}
+
+/* Where the system tells, a change of the name wakes us; else fifo_check looks at each beat. */
+static void
+watch_name(struct fifo *fifo)
+{
+#if defined __linux__ && !defined PORTABLE
+	if (fifo->changes.fd >= 0)
+		(void)inotify_add_watch(fifo->changes.fd, fifo->path, IN_ATTRIB | IN_MOVE_SELF);
+#else
+	(void)fifo;
+#endif
+}
+
+static int
+make(struct fifo *fifo, char *why, size_t size)
+{
+	struct stat st;
+	mode_t mask;
+	int made;
+
+	if (lstat(fifo->path, &st) == 0) {
+		if (!S_ISFIFO(st.st_mode) || st.st_uid != geteuid()) {
+			(void)snprintf(why, size, "make %s: there is something else of that name",
+			    fifo->path);
+			return -1;
+		}
+		(void)unlink(fifo->path);
+	}
+	mask = umask(0);
+	made = mkfifo(fifo->path, 0600);
+	(void)umask(mask);
+	if (made < 0 || open_ends(fifo) < 0 || loop_watch(fifo->loop, &fifo->watch) < 0) {
+		(void)snprintf(why, size, "make %s: %s", fifo->path, strerror(errno));
+		return -1;
+	}
+	watch_name(fifo);
+	return 0;
+}
+
+static bool
+still_ours(const struct fifo *fifo)
+{
+	struct stat st;
+
+	return lstat(fifo->path, &st) == 0 && st.st_dev == fifo->device &&
+	    st.st_ino == fifo->inode;
+}
+
+static void
+close_ends(struct fifo *fifo)
+{
+	if (fifo->watch.fd < 0)
+		return;
+	loop_unwatch(fifo->loop, &fifo->watch);
+	(void)close(fifo->watch.fd);
+	(void)close(fifo->write_end);
+	fifo->watch.fd = -1;
+}
+
+static void
+make_again(void *context)
+{
+	struct fifo *fifo = context;
+	char why[PATH_MAX + 100];
+
+	if (make(fifo, why, sizeof why) == 0) {
+		log_say(LEVEL_WARNING, "%s was made again", fifo->path);
+		return;
+	}
+	if (!fifo->complained)
+		log_say(LEVEL_ERROR, "%s", why);
+	fifo->complained = true;
+	loop_set_timer(fifo->loop, &fifo->again, monotonic_now() + AGAIN);
+}
+
+void
+fifo_check(struct fifo *fifo)
+{
+	if (fifo->watch.fd < 0 || still_ours(fifo))
+		return;
+	log_say(LEVEL_WARNING, "%s was removed or replaced", fifo->path);
+	close_ends(fifo);
+	fifo->used = 0;
+	fifo->discarding = false;
+	fifo->complained = false;
+	make_again(fifo);
+}
+
+/* --- answers --- */
+
+static void
+drop(struct client *client)
+{
+	loop_unwatch(client->fifo->loop, &client->watch);
+	loop_clear_timer(client->fifo->loop, &client->silence);
+	(void)close(client->watch.fd); /* the client's end of file */
+	client->fifo->clients--;
+	free(client->data);
+	free(client);
+}
+
+static void
+client_is_silent(void *context)
+{
+	log_say(LEVEL_WARNING, "a client does not read its answer, dropped");
+	drop(context);
+}
+
+/* Writes what the FIFO takes. Returns true when nothing is left to do for this client. */
+static bool
+push(struct client *client)
+{
+	while (client->sent < client->len) {
+		ssize_t n = write(client->watch.fd, client->data + client->sent,
+		    client->len - client->sent);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return false;
+		if (n < 0)
+			return true; /* EPIPE: it has gone, and wants nothing any more */
+		client->sent += (size_t)n;
+		if (client->silence.set)
+			loop_set_timer(client->fifo->loop, &client->silence,
+			    monotonic_now() + SILENCE);
+	}
+	return true;
+}
+
+static void
+client_ready(void *context, short events)
+{
+	(void)events;
+	if (push(context))
+		drop(context);
+}
+
+/* Takes over fd and data. */
+static void
+answer(struct fifo *fifo, int fd, char *data, size_t len)
+{
+	struct client *client = malloc(sizeof *client);
+
+	if (client == NULL) {
+		(void)close(fd);
+		free(data);
+		return;
+	}
+	*client = (struct client){
+		.fifo = fifo, .data = data, .len = len,
+		.watch = { .fd = fd, .events = POLLOUT, .ready = client_ready, .context = client },
+		.silence = { .fire = client_is_silent, .context = client },
+	};
+	fifo->clients++;
+	if (push(client)) {
+		drop(client);
+		return;
+	}
+	if (fifo->clients > FIFO_CLIENTS || loop_watch(fifo->loop, &client->watch) < 0) {
+		log_say(LEVEL_WARNING, "too many clients do not read their answers, one dropped");
+		drop(client);
+		return;
+	}
+	loop_set_timer(fifo->loop, &client->silence, monotonic_now() + SILENCE);
+}
+
+/*
+ * Opens the FIFO that a client waits at. Never blocks: without a reader it fails with ENXIO.
+ * A link, a file, somebody else's FIFO: not opened, whoever put it there.
+ */
+static int
+open_answer(const struct fifo *fifo, const char *id)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int fd;
+
+	if (snprintf(path, sizeof path, "%s.%s", fifo->path, id) >= (int)sizeof path)
+		return -1;
+	/* Looked at before as well as after: to open a device can be an act in itself */
+	if (lstat(path, &st) < 0 || !S_ISFIFO(st.st_mode)) {
+		log_say(LEVEL_WARNING, "%s is not a FIFO: no answer", path);
+		return -1;
+	}
+	fd = open(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0) {
+		log_say(errno == ENXIO ? LEVEL_INFO : LEVEL_WARNING, "answer to %s: %s", path,
+		    errno == ENXIO ? "the client has gone" : strerror(errno));
+		return -1;
+	}
+	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) || st.st_uid != geteuid()) {
+		log_say(LEVEL_WARNING, "%s is not ours: no answer", path);
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* --- commands --- */
+
+/* Parts the line into words, in place. Returns their number, or -1 with *why. */
+static int
+split(char *line, char *words[], const char **why)
+{
+	int count = 0;
+
+	for (char *word = strtok(line, " "); word != NULL; word = strtok(NULL, " ")) {
+		*why = "too many words";
+		if (count == FIFO_WORDS)
+			return -1;
+		*why = "bad \\x in a word";
+		if (text_decode(word) < 0)
+			return -1;
+		words[count++] = word;
+	}
+	words[count] = NULL;
+	return count;
+}
+
+/* Returns the whole answer, to be freed, or NULL: no memory. */
+static char *
+carry_out(struct fifo *fifo, char *words[], int count, size_t *len, bool *done)
+{
+	char *body = NULL, *whole = NULL;
+	size_t body_len;
+	FILE *out = open_memstream(&body, &body_len);
+
+	if (out == NULL)
+		return NULL;
+	*done = fifo->command(fifo->context, words, count, out);
+	if (fclose(out) == 0 && (out = open_memstream(&whole, len)) != NULL) {
+		(void)fputs(*done ? "ok\n" : "error: ", out);
+		(void)fwrite(body, 1, body_len, out);
+		(void)fputs(*done ? "" : "\n", out);
+		if (fclose(out) != 0) {
+			free(whole);
+			whole = NULL;
+		}
+	}
+	free(body);
+	return whole;
+}
+
+static void
+log_answer(const char *command, bool done, const char *text)
+{
+	const char *newline;
+
+	for (; (newline = strchr(text, '\n')) != NULL; text = newline + 1)
+		log_say(done ? LEVEL_INFO : LEVEL_WARNING, "command %s: %.*s", command,
+		    (int)(newline - text), text);
+}
+
+static bool
+good_id(const char *id)
+{
+	static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	size_t len = strlen(id);
+
+	return len > 0 && len <= ID_LONGEST && strspn(id, letters) == len;
+}
+
+/* One line, NUL in place of its newline. */
+static void
+obey(struct fifo *fifo, char *line, size_t len)
+{
+	char *words[FIFO_WORDS + 1], *id = NULL, *text;
+	const char *why;
+	char shown[200];
+	size_t answer_len;
+	bool done;
+	int count, fd;
+
+	if (len == 0)
+		return; /* a client's protection against a neighbour's missing newline */
+	(void)text_escape(line, len, shown, sizeof shown);
+	if (strlen(line) != len) {
+		log_say(LEVEL_WARNING, "command with a NUL ignored: %s", shown);
+		return;
+	}
+	if (line[0] == '@') {
+		size_t width = strcspn(line, " ");
+
+		id = line + 1;
+		line += width;
+		if (*line != '\0')
+			*line++ = '\0';
+		if (!good_id(id)) {
+			log_say(LEVEL_WARNING, "command with a bad ID ignored: %s", shown);
+			return;
+		}
+	}
+	count = split(line, words, &why);
+	if (count <= 0 && id == NULL) {
+		if (count < 0)
+			log_say(LEVEL_WARNING, "bad command ignored, %s: %s", why, shown);
+		return;
+	}
+	fd = id != NULL ? open_answer(fifo, id) : -1;
+	if (id != NULL && fd < 0)
+		return; /* the answer is part of what was asked for */
+	if (count <= 0) {
+		static const char none[] = "error: no command\n", bad[] = "error: bad words\n";
+
+		text = strdup(count == 0 ? none : bad);
+		answer(fifo, fd, text, text != NULL ? strlen(text) : 0);
+		return;
+	}
+	text = carry_out(fifo, words, count, &answer_len, &done);
+	if (text == NULL) {
+		log_say(LEVEL_ERROR, "command %s: no memory for the answer", words[0]);
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	if (fd >= 0) {
+		answer(fifo, fd, text, answer_len);
+		return;
+	}
+	log_answer(words[0], done, text);
+	free(text);
+}
+
+/* --- from bytes to lines --- */
+
+static void
+too_old(void *context)
+{
+	struct fifo *fifo = context;
+	char shown[200];
+
+	(void)text_escape(fifo->line, fifo->used, shown, sizeof shown);
+	if (!fifo->discarding)
+		log_say(LEVEL_WARNING, "command without its newline thrown away: %s", shown);
+	fifo->used = 0;
+	fifo->discarding = false;
+}
+
+static void
+take_byte(struct fifo *fifo, char byte)
+{
+	if (byte == '\n') {
+		fifo->line[fifo->used] = '\0'; /* there is room: see below */
+		if (!fifo->discarding)
+			obey(fifo, fifo->line, fifo->used);
+		fifo->used = 0;
+		fifo->discarding = false;
+		return;
+	}
+	if (fifo->discarding)
+		return;
+	if (fifo->used == sizeof fifo->line - 1) { /* it leaves no room for the newline */
+		log_say(LEVEL_WARNING, "command of more than %zu bytes thrown away",
+		    sizeof fifo->line);
+		fifo->used = 0;
+		fifo->discarding = true;
+		return;
+	}
+	fifo->line[fifo->used++] = byte;
+}
+
+static void
+read_commands(void *context, short events)
+{
+	struct fifo *fifo = context;
+	char data[4 * PIPE_BUF];
+	ssize_t n;
+
+	(void)events;
+	while ((n = read(fifo->watch.fd, data, sizeof data)) < 0 && errno == EINTR)
+		;
+	for (ssize_t i = 0; i < n; i++)
+		take_byte(fifo, data[i]);
+	if (fifo->used > 0 || fifo->discarding)
+		loop_set_timer(fifo->loop, &fifo->stale, monotonic_now() + STALE);
+	else
+		loop_clear_timer(fifo->loop, &fifo->stale);
+}
+
+static void
+name_changed(void *context, short events)
+{
+	struct fifo *fifo = context;
+	char ignored[4096];
+
+	(void)events;
+	/* what exactly happened does not matter: the look at the name tells */
+	(void)!read(fifo->changes.fd, ignored, sizeof ignored);
+	fifo_check(fifo);
+}
+
+int
+fifo_open(struct fifo *fifo, char *why, size_t size)
+{
+	fifo->watch = (struct loop_watch){
+		.fd = -1, .events = POLLIN, .ready = read_commands, .context = fifo,
+	};
+	fifo->changes = (struct loop_watch){
+		.fd = -1, .events = POLLIN, .ready = name_changed, .context = fifo,
+	};
+	fifo->stale = (struct loop_timer){ .fire = too_old, .context = fifo };
+	fifo->again = (struct loop_timer){ .fire = make_again, .context = fifo };
+#if defined __linux__ && !defined PORTABLE
+	fifo->changes.fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (fifo->changes.fd >= 0)
+		(void)loop_watch(fifo->loop, &fifo->changes);
+#endif
+	return make(fifo, why, size);
+}
+
+void
+fifo_close(struct fifo *fifo)
+{
+	if (fifo->watch.fd >= 0 && still_ours(fifo))
+		(void)unlink(fifo->path);
+	close_ends(fifo);
+	loop_clear_timer(fifo->loop, &fifo->stale);
+	loop_clear_timer(fifo->loop, &fifo->again);
+	if (fifo->changes.fd >= 0) {
+		loop_unwatch(fifo->loop, &fifo->changes);
+		(void)close(fifo->changes.fd);
+		fifo->changes.fd = -1;
+	}
+}

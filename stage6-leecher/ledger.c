@@ -1,0 +1,314 @@
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger.h"
+
+#define VERSION 1 /* of the tables, kept in PRAGMA user_version */
+
+#define COLUMNS "id, name, state, bytes, newest, since, tries, wait, reported, published, error"
+
+const char *const ledger_state_name[LEDGER_STATES] = {
+	"seen", "pulling", "publishing", "done", "failed", "parked",
+};
+
+struct ledger {
+	sqlite3 *db;
+	sqlite3_stmt *find, *put, *remove, *count, *next;
+};
+
+static const char schema[] =
+    "CREATE TABLE item ("
+    " id INTEGER PRIMARY KEY,"
+    " name BLOB NOT NULL UNIQUE,"
+    " state INTEGER NOT NULL,"
+    " bytes INTEGER NOT NULL,"
+    " newest TEXT NOT NULL,"
+    " since INTEGER NOT NULL,"
+    " tries INTEGER NOT NULL,"
+    " wait INTEGER NOT NULL,"
+    " reported INTEGER NOT NULL,"
+    " published BLOB NOT NULL,"
+    " error TEXT NOT NULL);"
+    "PRAGMA user_version = 1;";
+
+static int
+version_of(sqlite3 *db)
+{
+	sqlite3_stmt *statement;
+	int version = -1;
+
+	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL) != SQLITE_OK)
+		return -1;
+	if (sqlite3_step(statement) == SQLITE_ROW)
+		version = sqlite3_column_int(statement, 0);
+	return sqlite3_finalize(statement) == SQLITE_OK ? version : -1;
+}
+
+/* SQLite's own look at the file. */
+static bool
+is_sound(sqlite3 *db)
+{
+	sqlite3_stmt *statement;
+	bool sound = false;
+
+	if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &statement, NULL) != SQLITE_OK)
+		return false;
+	if (sqlite3_step(statement) == SQLITE_ROW)
+		sound = strcmp((const char *)sqlite3_column_text(statement, 0), "ok") == 0;
+	(void)sqlite3_finalize(statement);
+	return sound;
+}
+
+static bool
+prepare_all(struct ledger *ledger)
+{
+	const struct {
+		sqlite3_stmt **statement;
+		const char *text;
+	} all[] = {
+		{ &ledger->find, "SELECT " COLUMNS " FROM item WHERE name = ?1" },
+		{ &ledger->put, "INSERT OR REPLACE INTO item (" COLUMNS ")"
+				" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)" },
+		{ &ledger->remove, "DELETE FROM item WHERE name = ?1" },
+		{ &ledger->count, "SELECT state, count(*) FROM item GROUP BY state" },
+		{ &ledger->next, "SELECT " COLUMNS " FROM item WHERE id > ?1 ORDER BY id LIMIT 1" },
+	};
+
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		if (sqlite3_prepare_v3(ledger->db, all[i].text, -1, SQLITE_PREPARE_PERSISTENT,
+			all[i].statement, NULL) != SQLITE_OK)
+			return false;
+	return true;
+}
+
+/* Returns NULL when it is fit for use, or what is wrong. */
+static const char *
+check(struct ledger *ledger, const char *path, bool readonly, char *text, size_t size)
+{
+	int version = version_of(ledger->db);
+
+	if (version > VERSION) {
+		(void)snprintf(text, size, "%s is of version %d, and this leecher knows up to %d: use "
+		    "a newer leecher", path, version, VERSION);
+		return text;
+	}
+	if (version < 0 || !is_sound(ledger->db))
+		goto damaged;
+	if (version == 0 && readonly)
+		return "is empty";
+	/* FULL: an entry that was put survives a power cut (sqlite.org/pragma.html) */
+	if (!readonly &&
+	    sqlite3_exec(ledger->db, "PRAGMA synchronous = FULL", NULL, NULL, NULL) != SQLITE_OK)
+		goto damaged;
+	if (version == 0) {
+		if (sqlite3_exec(ledger->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK ||
+		    sqlite3_exec(ledger->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
+		    sqlite3_exec(ledger->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+			goto damaged;
+	}
+	if (prepare_all(ledger))
+		return NULL;
+damaged:
+	(void)snprintf(text, size, "%s: %s: if it is damaged, move it away; what is under [destination] "
+	    "to already will be compared, not pulled again", path, sqlite3_errmsg(ledger->db));
+	return text;
+}
+
+struct ledger *
+ledger_open(const char *path, bool readonly, char *why, size_t size)
+{
+	struct ledger *ledger = calloc(1, sizeof *ledger);
+	int flags = readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+	char text[PATH_MAX + 300];
+	const char *wrong;
+
+	if (ledger == NULL) {
+		(void)snprintf(why, size, "open %s: no memory", path);
+		return NULL;
+	}
+	if (sqlite3_open_v2(path, &ledger->db, flags, NULL) != SQLITE_OK) {
+		(void)snprintf(why, size, "open %s: %s", path, sqlite3_errmsg(ledger->db));
+		ledger_close(ledger);
+		return NULL;
+	}
+	(void)sqlite3_busy_timeout(ledger->db, 5000); /* ms; 'list' may be reading */
+	wrong = check(ledger, path, readonly, text, sizeof text);
+	if (wrong == NULL)
+		return ledger;
+	(void)snprintf(why, size, "%s", wrong);
+	ledger_close(ledger);
+	return NULL;
+}
+
+void
+ledger_close(struct ledger *ledger)
+{
+	if (ledger == NULL)
+		return;
+	(void)sqlite3_finalize(ledger->find); /* NULL is fine for all of these */
+	(void)sqlite3_finalize(ledger->put);
+	(void)sqlite3_finalize(ledger->remove);
+	(void)sqlite3_finalize(ledger->count);
+	(void)sqlite3_finalize(ledger->next);
+	(void)sqlite3_close(ledger->db);
+	free(ledger);
+}
+
+const char *
+ledger_error(struct ledger *ledger)
+{
+	return sqlite3_errmsg(ledger->db);
+}
+
+static void
+bind_bytes(sqlite3_stmt *statement, int column, const char *bytes)
+{
+	/* a BLOB: names are bytes, and need not be UTF-8 as TEXT must */
+	(void)sqlite3_bind_blob(statement, column, bytes, (int)strlen(bytes), SQLITE_STATIC);
+}
+
+static void
+copy_column(sqlite3_stmt *statement, int column, char *out, size_t size)
+{
+	int len = sqlite3_column_bytes(statement, column);
+	const void *bytes = sqlite3_column_blob(statement, column);
+
+	if ((size_t)len >= size)
+		len = (int)size - 1;
+	if (len > 0)
+		memcpy(out, bytes, (size_t)len);
+	out[len] = '\0';
+}
+
+static void
+read_entry(sqlite3_stmt *row, struct entry *entry)
+{
+	int state = sqlite3_column_int(row, 2);
+
+	*entry = (struct entry){
+		.id = sqlite3_column_int64(row, 0),
+		.state = state >= 0 && state < LEDGER_STATES ? (enum ledger_state)state : LEDGER_SEEN,
+		.bytes = sqlite3_column_int64(row, 3),
+		.since = sqlite3_column_int64(row, 5),
+		.tries = sqlite3_column_int(row, 6),
+		.wait = sqlite3_column_int(row, 7),
+		.reported = sqlite3_column_int(row, 8) != 0,
+	};
+	copy_column(row, 1, entry->name, sizeof entry->name);
+	copy_column(row, 4, entry->newest, sizeof entry->newest);
+	copy_column(row, 9, entry->published, sizeof entry->published);
+	copy_column(row, 10, entry->error, sizeof entry->error);
+}
+
+int
+ledger_find(struct ledger *ledger, const char *name, struct entry *entry)
+{
+	int result;
+
+	bind_bytes(ledger->find, 1, name);
+	result = sqlite3_step(ledger->find);
+	if (result == SQLITE_ROW) {
+		read_entry(ledger->find, entry);
+	} else {
+		*entry = (struct entry){ .state = LEDGER_SEEN, .bytes = -1 };
+		(void)snprintf(entry->name, sizeof entry->name, "%s", name);
+	}
+	(void)sqlite3_reset(ledger->find);
+	return result == SQLITE_ROW ? 1 : result == SQLITE_DONE ? 0 : -1;
+}
+
+int
+ledger_put(struct ledger *ledger, struct entry *entry)
+{
+	sqlite3_stmt *put = ledger->put;
+	int result;
+
+	if (entry->id != 0)
+		(void)sqlite3_bind_int64(put, 1, entry->id);
+	else
+		(void)sqlite3_bind_null(put, 1); /* SQLite chooses one */
+	bind_bytes(put, 2, entry->name);
+	(void)sqlite3_bind_int(put, 3, (int)entry->state);
+	(void)sqlite3_bind_int64(put, 4, entry->bytes);
+	(void)sqlite3_bind_text(put, 5, entry->newest, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(put, 6, entry->since);
+	(void)sqlite3_bind_int(put, 7, entry->tries);
+	(void)sqlite3_bind_int(put, 8, entry->wait);
+	(void)sqlite3_bind_int(put, 9, entry->reported);
+	bind_bytes(put, 10, entry->published);
+	(void)sqlite3_bind_text(put, 11, entry->error, -1, SQLITE_STATIC);
+	result = sqlite3_step(put);
+	(void)sqlite3_reset(put);
+	(void)sqlite3_clear_bindings(put);
+	if (result != SQLITE_DONE)
+		return -1;
+	if (entry->id == 0)
+		entry->id = sqlite3_last_insert_rowid(ledger->db);
+	return 0;
+}
+
+int
+ledger_begin(struct ledger *ledger)
+{
+	return sqlite3_exec(ledger->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK ? 0 : -1;
+}
+
+int
+ledger_commit(struct ledger *ledger)
+{
+	if (sqlite3_exec(ledger->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	(void)sqlite3_exec(ledger->db, "ROLLBACK", NULL, NULL, NULL);
+	return -1;
+}
+
+int
+ledger_remove(struct ledger *ledger, const char *name)
+{
+	int result;
+
+	bind_bytes(ledger->remove, 1, name);
+	result = sqlite3_step(ledger->remove);
+	(void)sqlite3_reset(ledger->remove);
+	return result == SQLITE_DONE ? 0 : -1;
+}
+
+int
+ledger_each(struct ledger *ledger, void (*each)(void *context, struct entry *entry), void *context)
+{
+	struct entry entry = { .id = 0 };
+	int result;
+
+	/* One query for each, so that no query is open while the callback writes */
+	for (;;) {
+		(void)sqlite3_bind_int64(ledger->next, 1, entry.id);
+		result = sqlite3_step(ledger->next);
+		if (result == SQLITE_ROW)
+			read_entry(ledger->next, &entry);
+		(void)sqlite3_reset(ledger->next);
+		if (result != SQLITE_ROW)
+			return result == SQLITE_DONE ? 0 : -1;
+
+		struct entry copy = entry;
+
+		each(context, &copy);
+	}
+}
+
+int
+ledger_count(struct ledger *ledger, int64_t count[LEDGER_STATES])
+{
+	int result;
+
+	memset(count, 0, LEDGER_STATES * sizeof *count);
+	while ((result = sqlite3_step(ledger->count)) == SQLITE_ROW) {
+		int state = sqlite3_column_int(ledger->count, 0);
+
+		if (state >= 0 && state < LEDGER_STATES)
+			count[state] = sqlite3_column_int64(ledger->count, 1);
+	}
+	(void)sqlite3_reset(ledger->count);
+	return result == SQLITE_DONE ? 0 : -1;
+}

@@ -1,0 +1,673 @@
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "monotonic.h"
+#include "number.h"
+#include "pass.h"
+#include "staging.h"
+#include "text.h"
+
+enum { NAME_SHOWN = 4 * NAME_MAX + 1 };
+
+const char *const pass_phase_name[PASS_PHASES] = {
+	"idle", "listing", "measuring", "comparing", "pulling", "checking", "finishing",
+};
+
+static void next_item(struct pass *pass);
+
+static const char *
+shown(const struct entry *entry, char *text)
+{
+	(void)text_escape(entry->name, strlen(entry->name), text, NAME_SHOWN);
+	return text;
+}
+
+static void
+end_pass(struct pass *pass)
+{
+	pass->phase = PASS_IDLE;
+	pass->stopping = false;
+	pass->ended(pass->context);
+}
+
+/* The list cannot be believed: that is not the same as "nothing is finished". */
+static void
+unknown(struct pass *pass, const char *why)
+{
+	pass->known = false;
+	(void)snprintf(pass->why, sizeof pass->why, "%s", why);
+	if (!pass->stopping) {
+		log_say(LEVEL_ERROR, "%s: what is finished is unknown: %s", pass->config->from, why);
+		show_trouble(pass->show, "%s: what is finished is unknown: %s", pass->config->from,
+		    why);
+	}
+	end_pass(pass);
+}
+
+/* Without the ledger nothing can be remembered, so nothing is begun. */
+static void
+ledger_broke(struct pass *pass)
+{
+	char why[300];
+
+	(void)snprintf(why, sizeof why, "ledger: %s", ledger_error(pass->ledger));
+	unknown(pass, why);
+}
+
+/* --- the end of an item --- */
+
+static void
+close_log(struct pass *pass)
+{
+	if (pass->log >= 0)
+		(void)close(pass->log);
+	pass->log = -1;
+}
+
+static double
+seconds_since(int64_t began)
+{
+	return (double)(monotonic_now() - began) / (double)NUMBER_SECOND;
+}
+
+static void
+put(struct pass *pass)
+{
+	char text[NAME_SHOWN];
+
+	if (ledger_put(pass->ledger, &pass->entry) == 0)
+		return;
+	log_say(LEVEL_ERROR, "%s: ledger: %s", shown(&pass->entry, text), ledger_error(pass->ledger));
+	pass->broken = true;
+}
+
+static void
+fail(struct pass *pass, const char *why)
+{
+	struct entry *entry = &pass->entry;
+	char text[NAME_SHOWN], again[64] = "parked until 'retry'";
+
+	entry->tries++;
+	entry->state = entry->tries >= PASS_TRIES ? LEDGER_PARKED : LEDGER_FAILED;
+	entry->wait = entry->state == LEDGER_FAILED ? (1 << (entry->tries - 1)) - 1 : 0;
+	(void)snprintf(entry->error, sizeof entry->error, "%s", why);
+	put(pass);
+	if (entry->state == LEDGER_FAILED)
+		(void)snprintf(again, sizeof again, "try %d of %d, again in %d pass%s", entry->tries,
+		    PASS_TRIES, entry->wait + 1, entry->wait > 0 ? "es" : "");
+	log_say(LEVEL_ERROR, "%s: %s (%s)", shown(entry, text), why, again);
+	show_trouble(pass->show, "%s: %s (%s)", text, why, again);
+	if (pass->log >= 0)
+		(void)dprintf(pass->log, "%s (%s)\n", why, again);
+	close_log(pass);
+	pass->failed++;
+	report_failed(pass->reports, entry, seconds_since(pass->began_at));
+	next_item(pass);
+}
+
+static void
+succeed(struct pass *pass)
+{
+	struct entry *entry = &pass->entry;
+	double seconds = seconds_since(pass->began_at);
+	char text[NAME_SHOWN], name[NAME_SHOWN], size[16];
+
+	show_bytes((double)entry->bytes, size, sizeof size);
+	(void)text_escape(entry->published, strlen(entry->published), name, sizeof name);
+	(void)shown(entry, text);
+	if (strcmp(entry->name, entry->published) == 0) {
+		log_say(LEVEL_INFO, "%s: pulled, %s in %.1f s", text, size, seconds);
+		show_line(pass->show, "%s: pulled, %s in %.1f s", text, size, seconds);
+	} else {
+		log_say(LEVEL_INFO, "%s: pulled as %s, %s in %.1f s", text, name, size, seconds);
+		show_line(pass->show, "%s: pulled as %s, %s in %.1f s", text, name, size, seconds);
+	}
+	if (pass->log >= 0)
+		(void)dprintf(pass->log, "pulled, %lld bytes in %.1f s\n", (long long)entry->bytes,
+		    seconds);
+	close_log(pass);
+	pass->pulled++;
+	report_done(pass->reports, entry, seconds);
+	next_item(pass);
+}
+
+/* The item was let go of: by stop or pause it goes on later, by cancel it does not. */
+static bool
+let_go(struct pass *pass)
+{
+	char text[NAME_SHOWN];
+
+	if (!pass->stopping && !pass->cancelled)
+		return false;
+	close_log(pass);
+	if (pass->cancelled) {
+		pass->cancelled = false;
+		log_say(LEVEL_INFO, "%s: cancelled", shown(&pass->entry, text));
+		pass->entry.state = LEDGER_PARKED;
+		(void)snprintf(pass->entry.error, sizeof pass->entry.error, "cancelled");
+		pass->entry.reported = true;
+		(void)staging_remove(pass->config, &pass->entry);
+		put(pass);
+	}
+	next_item(pass);
+	return true;
+}
+
+/* --- FINISHING --- */
+
+static int
+finish_in_child(void *context)
+{
+	const struct pass *pass = context;
+
+	return staging_finish(pass->config, &pass->entry);
+}
+
+static void
+finishing_wrote(struct job *job, int stream, const char *data, size_t len)
+{
+	struct pass *pass = job->context;
+
+	if (stream == 2)
+		complaint_feed(&pass->complaint, data, len);
+	for (; stream == 1 && len > 0 && pass->bytes_used < sizeof pass->bytes - 1; len--)
+		pass->bytes[pass->bytes_used++] = *data++;
+}
+
+static void
+finishing_ended(struct job *job)
+{
+	struct pass *pass = job->context;
+	char why[400];
+
+	complaint_end(&pass->complaint);
+	if (let_go(pass))
+		return;
+	if (!WIFEXITED(job->status) || WEXITSTATUS(job->status) != 0) {
+		fail(pass, pass->complaint.text[0] != '\0' ? pass->complaint.text :
+							     "could not be put on disk");
+		return;
+	}
+	pass->bytes[pass->bytes_used] = '\0';
+	pass->entry.bytes = strtoll(pass->bytes, NULL, 10);
+	if (staging_publish(pass->config, pass->ledger, &pass->entry, why, sizeof why) < 0)
+		fail(pass, why);
+	else
+		succeed(pass);
+}
+
+static void
+finish(struct pass *pass)
+{
+	pass->phase = PASS_FINISHING;
+	pass->bytes_used = 0;
+	complaint_begin(&pass->complaint, pass->log);
+	pass->finishing = (struct job){
+		.path = "finish", .instead = finish_in_child, .in = -1, .apart = true,
+		.grace = pass->grace, .output = finishing_wrote, .ended = finishing_ended,
+		.context = pass,
+	};
+	if (job_start(pass->jobs, &pass->finishing) < 0)
+		fail(pass, strerror(errno));
+}
+
+/* --- CHECKING --- */
+
+static void
+checked(void *context, const char *why)
+{
+	struct pass *pass = context;
+	const struct item *item = source_find(&pass->one, pass->entry.name);
+	char text[NAME_SHOWN];
+
+	if (let_go(pass))
+		return;
+	if (why != NULL) {
+		fail(pass, why);
+		return;
+	}
+	if (item == NULL || !item->measured) {
+		fail(pass, "it vanished during its transfer");
+		return;
+	}
+	if (item->bytes == pass->entry.bytes && strcmp(item->newest, pass->entry.newest) == 0) {
+		finish(pass);
+		return;
+	}
+	pass->entry.bytes = item->bytes;
+	(void)snprintf(pass->entry.newest, sizeof pass->entry.newest, "%s", item->newest);
+	pass->entry.since = time(NULL);
+	if (pass->config->list.count > 0) {
+		fail(pass, "it changed during its transfer");
+		return;
+	}
+	/* It was not finished after all, so this is no failure: it has to settle first. */
+	log_say(LEVEL_WARNING, "%s: it changed during its transfer, which goes on when it has settled",
+	    shown(&pass->entry, text));
+	show_line(pass->show, "%s: it changed during its transfer: later", text);
+	put(pass);
+	close_log(pass);
+	pass->waiting++;
+	next_item(pass);
+}
+
+static void
+check(struct pass *pass)
+{
+	pass->phase = PASS_CHECKING;
+	source_set_one(&pass->one, pass->entry.name);
+	if (source_measure(&pass->one) < 0)
+		fail(pass, strerror(errno));
+}
+
+/* --- PULLING --- */
+
+static void
+pulled(struct pass *pass, const char *why)
+{
+	if (let_go(pass))
+		return;
+	if (why != NULL)
+		fail(pass, why);
+	else
+		check(pass);
+}
+
+static void
+pull(struct pass *pass)
+{
+	char path[LONG_PATH], text[NAME_SHOWN];
+
+	pass->phase = PASS_PULLING;
+	pass->entry.state = LEDGER_PULLING;
+	put(pass);
+	if (pass->broken) { /* a full disk, say: what is begun must be known */
+		pass->broken = false;
+		fail(pass, "the ledger cannot be written");
+		return;
+	}
+	if (staging_make(pass->config, &pass->entry) < 0) {
+		fail(pass, strerror(errno));
+		return;
+	}
+	log_say(LEVEL_INFO, "%s: pulling%s", shown(&pass->entry, text),
+	    staging_has(pass->config, &pass->entry) ? ", where it was left" : "");
+	staging_path(pass->config, &pass->entry, path, sizeof path);
+	if (transfer_pull(&pass->transfer, pass->entry.name, path, pass->log) < 0)
+		fail(pass, strerror(errno));
+}
+
+static void
+progress(void *context)
+{
+	struct pass *pass = context;
+
+	show_progress(pass->show, pass->entry.name, pass->transfer.bytes, pass->entry.bytes,
+	    pass->transfer.rate);
+}
+
+/* --- COMPARING --- */
+
+static void
+compared(struct pass *pass, const char *why)
+{
+	char text[NAME_SHOWN];
+
+	if (let_go(pass))
+		return;
+	if (why != NULL) {
+		fail(pass, why);
+		return;
+	}
+	if (pass->transfer.different) {
+		pull(pass);
+		return;
+	}
+	log_say(LEVEL_INFO, "%s: is here already", shown(&pass->entry, text));
+	show_line(pass->show, "%s: is here already", text);
+	pass->entry.state = LEDGER_DONE;
+	pass->entry.reported = true;
+	(void)snprintf(pass->entry.published, sizeof pass->entry.published, "%s", pass->entry.name);
+	put(pass);
+	close_log(pass);
+	report_here(pass->reports, &pass->entry);
+	next_item(pass);
+}
+
+static void
+transfer_ended(void *context, const char *why)
+{
+	struct pass *pass = context;
+
+	if (pass->phase == PASS_COMPARING)
+		compared(pass, why);
+	else
+		pulled(pass, why);
+}
+
+/* --- one item after another --- */
+
+static bool
+is_here(const struct pass *pass)
+{
+	char path[LONG_PATH];
+	struct stat st;
+
+	(void)snprintf(path, sizeof path, "%s/%s", pass->config->to, pass->entry.name);
+	return lstat(path, &st) == 0;
+}
+
+static void
+begin_item(struct pass *pass)
+{
+	pass->began_at = monotonic_now();
+	pass->log = report_open_log(pass->config, &pass->entry);
+	if (pass->log >= 0)
+		(void)dprintf(pass->log, "try %d of %d\n", pass->entry.tries + 1, PASS_TRIES);
+	if (!is_here(pass) || staging_has(pass->config, &pass->entry)) {
+		pull(pass);
+		return;
+	}
+	pass->phase = PASS_COMPARING;
+	if (transfer_compare(&pass->transfer, pass->entry.name) < 0)
+		fail(pass, strerror(errno));
+}
+
+/* A command may have changed its mind since the list was made. */
+static bool
+still_wanted(const struct entry *entry)
+{
+	return entry->state == LEDGER_SEEN || entry->state == LEDGER_PULLING ||
+	    (entry->state == LEDGER_FAILED && entry->wait == 0);
+}
+
+static void
+go_on(void *context)
+{
+	struct pass *pass = context;
+
+	while (!pass->stopping && pass->next < pass->source.count) {
+		struct item *item = &pass->source.items[pass->next++];
+
+		if (!item->wanted)
+			continue;
+		if (ledger_find(pass->ledger, item->name, &pass->entry) == 1 &&
+		    still_wanted(&pass->entry)) {
+			begin_item(pass);
+			return;
+		}
+	}
+	end_pass(pass);
+}
+
+static void
+next_item(struct pass *pass)
+{
+	loop_set_timer(pass->jobs->loop, &pass->go_on, monotonic_now());
+}
+
+/* --- MEASURING --- */
+
+static bool
+has_settled(struct pass *pass, const struct entry *entry)
+{
+	int64_t age = (int64_t)time(NULL) - entry->since;
+	int64_t left = pass->config->settle - age * NUMBER_SECOND;
+
+	if (pass->config->list.count > 0 || left <= 0)
+		return true;
+	left += monotonic_now();
+	if (pass->settled_at == 0 || left < pass->settled_at)
+		pass->settled_at = left;
+	return false;
+}
+
+/* Notes what the source says of an item; returns -1 if the ledger cannot be written. */
+static int
+observe(struct pass *pass, struct item *item)
+{
+	struct entry entry;
+	int64_t now = time(NULL);
+	char text[NAME_SHOWN];
+	int found = ledger_find(pass->ledger, item->name, &entry);
+
+	if (found < 0)
+		return -1;
+	if (!item->measured) { /* it vanished between the list and the measure */
+		item->wanted = false;
+		return 0;
+	}
+	if (found == 0 || entry.bytes != item->bytes || strcmp(entry.newest, item->newest) != 0 ||
+	    entry.since > now) { /* ... or the clock was set back */
+		entry.bytes = item->bytes;
+		memcpy(entry.newest, item->newest, sizeof entry.newest);
+		entry.since = now;
+		if (ledger_put(pass->ledger, &entry) < 0)
+			return -1;
+	}
+	item->wanted = has_settled(pass, &entry);
+	if (!item->wanted) {
+		pass->waiting++;
+		log_say(LEVEL_DEBUG, "%s: waits until it has settled", shown(&entry, text));
+	}
+	return 0;
+}
+
+static void
+measured(void *context, const char *why)
+{
+	struct pass *pass = context;
+	bool bad = false;
+
+	if (why != NULL || pass->stopping) {
+		unknown(pass, why != NULL ? why : "stopped");
+		return;
+	}
+	bad = ledger_begin(pass->ledger) < 0;
+	for (size_t i = 0; !bad && i < pass->source.count; i++)
+		if (pass->source.items[i].wanted)
+			bad = observe(pass, &pass->source.items[i]) < 0;
+	if (ledger_commit(pass->ledger) < 0 || bad) {
+		ledger_broke(pass);
+		return;
+	}
+	pass->known = true;
+	pass->next = 0;
+	next_item(pass);
+}
+
+/* --- LISTING --- */
+
+/* Does this pass have to look at the item? Counts the passes that a failed one has to wait. */
+static int
+choose(struct pass *pass, struct item *item)
+{
+	struct entry entry;
+	int found = ledger_find(pass->ledger, item->name, &entry);
+
+	if (found < 0)
+		return -1;
+	if (entry.state == LEDGER_FAILED && entry.wait > 0) {
+		entry.wait--;
+		return ledger_put(pass->ledger, &entry);
+	}
+	item->wanted = entry.state != LEDGER_DONE && entry.state != LEDGER_PARKED;
+	return 0;
+}
+
+static void
+listed(void *context, const char *why)
+{
+	struct pass *pass = context;
+	bool bad, any = false;
+
+	if (why != NULL || pass->stopping) {
+		unknown(pass, why != NULL ? why : "stopped");
+		return;
+	}
+	bad = ledger_begin(pass->ledger) < 0;
+	for (size_t i = 0; !bad && i < pass->source.count; i++) {
+		bad = choose(pass, &pass->source.items[i]) < 0;
+		any = any || pass->source.items[i].wanted;
+	}
+	if (ledger_commit(pass->ledger) < 0 || bad) {
+		ledger_broke(pass);
+		return;
+	}
+	log_say(LEVEL_DEBUG, "%zu items at the source", pass->source.count);
+	if (!any) {
+		pass->known = true;
+		end_pass(pass);
+		return;
+	}
+	pass->phase = PASS_MEASURING;
+	if (source_measure(&pass->source) < 0)
+		unknown(pass, strerror(errno));
+}
+
+static void
+list_or_measure_ended(void *context, const char *why)
+{
+	struct pass *pass = context;
+
+	if (pass->phase == PASS_LISTING)
+		listed(pass, why);
+	else
+		measured(pass, why);
+}
+
+void
+pass_set_up(struct pass *pass)
+{
+	pass->source = pass->one = (struct source){
+		.config = pass->config, .jobs = pass->jobs, .grace = pass->grace, .context = pass,
+	};
+	pass->source.ended = list_or_measure_ended;
+	pass->one.ended = checked;
+	pass->transfer = (struct transfer){
+		.config = pass->config, .jobs = pass->jobs, .grace = pass->grace,
+		.progress = progress, .ended = transfer_ended, .context = pass,
+	};
+	pass->go_on = (struct loop_timer){ .fire = go_on, .context = pass };
+	pass->log = -1;
+}
+
+void
+pass_begin(struct pass *pass)
+{
+	pass->phase = PASS_LISTING;
+	pass->pulled = pass->failed = pass->waiting = 0;
+	pass->settled_at = 0;
+	pass->stopping = pass->cancelled = pass->broken = false;
+	if (source_list(&pass->source) < 0)
+		unknown(pass, strerror(errno));
+}
+
+static void
+stop_job(struct pass *pass)
+{
+	switch (pass->phase) {
+	case PASS_LISTING:
+	case PASS_MEASURING:
+		source_stop(&pass->source);
+		break;
+	case PASS_COMPARING:
+	case PASS_PULLING:
+		transfer_stop(&pass->transfer);
+		break;
+	case PASS_CHECKING:
+		source_stop(&pass->one);
+		break;
+	case PASS_FINISHING:
+		job_stop(&pass->finishing);
+		break;
+	case PASS_IDLE:
+	case PASS_PHASES:
+		break;
+	}
+}
+
+void
+pass_stop(struct pass *pass)
+{
+	pass->stopping = true;
+	stop_job(pass);
+}
+
+void
+pass_cancel(struct pass *pass, const char *name)
+{
+	if (pass->phase < PASS_COMPARING || strcmp(name, pass->entry.name) != 0)
+		return;
+	pass->cancelled = true;
+	stop_job(pass);
+}
+
+struct recovery {
+	struct pass *pass;
+	char why[400];
+	bool failed;
+};
+
+static void
+recover_one(void *context, struct entry *entry)
+{
+	struct recovery *recovery = context;
+	struct pass *pass = recovery->pass;
+	char text[NAME_SHOWN];
+
+	if (entry->state == LEDGER_PUBLISHING) {
+		log_say(LEVEL_INFO, "%s: was being published when we were interrupted", shown(entry, text));
+		if (staging_has(pass->config, entry)) {
+			if (staging_publish(pass->config, pass->ledger, entry, recovery->why,
+				sizeof recovery->why) < 0)
+				recovery->failed = true;
+		} else { /* the rename had been done */
+			entry->state = LEDGER_DONE;
+			(void)staging_remove(pass->config, entry);
+			if (ledger_put(pass->ledger, entry) < 0)
+				recovery->failed = true;
+		}
+	}
+	if (recovery->failed || entry->reported)
+		return;
+	if (entry->state == LEDGER_DONE)
+		report_done(pass->reports, entry, 0);
+	else if (entry->state == LEDGER_FAILED || entry->state == LEDGER_PARKED)
+		report_failed(pass->reports, entry, 0);
+}
+
+int
+pass_recover(struct pass *pass, char *why, size_t size)
+{
+	struct recovery recovery = { .pass = pass };
+
+	if (ledger_each(pass->ledger, recover_one, &recovery) < 0 && !recovery.failed) {
+		recovery.failed = true;
+		(void)snprintf(recovery.why, sizeof recovery.why, "ledger: %s",
+		    ledger_error(pass->ledger));
+	}
+	if (recovery.failed) {
+		(void)snprintf(why, size, "%s", recovery.why);
+		return -1;
+	}
+	staging_sweep(pass->config, pass->ledger);
+	return 0;
+}
+
+void
+pass_free(struct pass *pass)
+{
+	source_free(&pass->source);
+	source_free(&pass->one);
+	transfer_free(&pass->transfer);
+	close_log(pass);
+}

@@ -1,0 +1,43 @@
+/*
+ * Speaking with rsync: its arguments, its lists, its exit codes.
+ */
+#ifndef RSYNC_H
+#define RSYNC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "complaint.h"
+#include "config.h"
+#include "job.h"
+#include "words.h"
+
+/* Adds "rsync" and what every call of it has; the caller adds what this one is to do. */
+void rsync_begin(struct words *argv, const struct config *config);
+
+/*
+ * A file with these names for --files-from=- --from0, at its beginning. That is the only way by
+ * which any name means itself: not a pattern, not an option, not a comment.
+ * Returns a descriptor, or -1 with errno.
+ */
+int rsync_names(const char *const *names, size_t count);
+
+/* One line of --list-only. */
+struct rsync_entry {
+	char type; /* 'd', '-', 'l' or another, as ls(1) has it */
+	int64_t bytes;
+	char time[24]; /* "2026/11/21 18:02:49": later times compare greater */
+	char *name;    /* in the line itself, its bytes as they are at the source */
+};
+
+/* Takes the line apart, in place. Returns false if it is none. */
+bool rsync_parse(char *line, struct rsync_entry *entry);
+
+/*
+ * Why a job of rsync failed, for people: its first words, and the exit status. Returns false
+ * if it did not fail.
+ */
+bool rsync_failed(const struct job *job, const struct complaint *complaint, char *why, size_t size);
+
+#endif

@@ -1,0 +1,320 @@
+#if defined __linux__ && !defined PORTABLE
+#define _GNU_SOURCE /* syscall */
+#endif
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#if defined __linux__ && !defined PORTABLE
+#include <sys/syscall.h>
+#endif
+
+#include "log.h"
+#include "number.h"
+#include "staging.h"
+
+enum { TREE_DEPTH = 32 }; /* descriptors that nftw(3) may hold open */
+
+void
+staging_path(const struct config *config, const struct entry *entry, char *path, size_t size)
+{
+	(void)snprintf(path, size, "%s/incoming/%lld", config->state, (long long)entry->id);
+}
+
+static void
+item_path(const struct config *config, const struct entry *entry, char *path, size_t size)
+{
+	(void)snprintf(path, size, "%s/incoming/%lld/%s", config->state, (long long)entry->id,
+	    entry->name);
+}
+
+int
+staging_make(const struct config *config, const struct entry *entry)
+{
+	char path[LONG_PATH];
+
+	staging_path(config, entry, path, sizeof path);
+	return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -1;
+}
+
+bool
+staging_has(const struct config *config, const struct entry *entry)
+{
+	char path[LONG_PATH];
+	struct stat st;
+
+	item_path(config, entry, path, sizeof path);
+	return lstat(path, &st) == 0;
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	(void)st;
+	(void)type;
+	(void)where;
+	return remove(path) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+static int
+remove_tree(const char *path)
+{
+	if (nftw(path, remove_one, TREE_DEPTH, FTW_PHYS | FTW_DEPTH) < 0 && errno != ENOENT)
+		return -1;
+	return 0;
+}
+
+int
+staging_remove(const struct config *config, const struct entry *entry)
+{
+	char path[LONG_PATH];
+
+	staging_path(config, entry, path, sizeof path);
+	return remove_tree(path);
+}
+
+/* --- what is left over --- */
+
+struct known {
+	int64_t id;
+	bool found;
+};
+
+static void
+note_known(void *context, struct entry *entry)
+{
+	struct known *known = context;
+
+	if (entry->id == known->id && entry->state != LEDGER_DONE)
+		known->found = true;
+}
+
+void
+staging_sweep(const struct config *config, struct ledger *ledger)
+{
+	char path[LONG_PATH];
+	struct dirent *entry;
+	DIR *incoming;
+
+	(void)snprintf(path, sizeof path, "%s/incoming", config->state);
+	incoming = opendir(path);
+	while (incoming != NULL && (entry = readdir(incoming)) != NULL) {
+		struct known known = { .found = false };
+
+		/* only what can be ours is removed: a number */
+		if (number_whole(entry->d_name, 10, 1, INT64_MAX, &known.id) < 0)
+			continue;
+		if (ledger_each(ledger, note_known, &known) < 0 || known.found)
+			continue;
+		(void)snprintf(path, sizeof path, "%s/incoming/%s", config->state, entry->d_name);
+		log_say(LEVEL_INFO, "removing %s, which belongs to no item", path);
+		(void)remove_tree(path);
+	}
+	if (incoming != NULL)
+		(void)closedir(incoming);
+}
+
+/* --- staging_finish: a walk over the item, in a child; nftw has no context to hand around --- */
+
+static struct {
+	int mode;
+	long long bytes;
+	const char *root; /* of the item, for messages */
+} walk;
+
+static int
+complain(const char *path, const char *why)
+{
+	size_t root = strlen(walk.root);
+
+	if (strlen(path) > root)
+		fprintf(stderr, "%s: %s\n", path + root + 1, why);
+	else
+		fprintf(stderr, "%s\n", why); /* the item itself, whose name everybody will add */
+	return 1;
+}
+
+/*
+ * A link may go up, as far as the item's top, and then down: level says how far below the top it
+ * stands. ".." is taken only at the beginning, where it means real directories; after a name
+ * that may be a link itself nobody can say where it leads.
+ */
+static bool
+leads_outside(const char *target, int level)
+{
+	bool down = false;
+
+	if (target[0] == '/' || level == 0)
+		return true;
+	level--; /* to the directory in which the link stands */
+	while (*target != '\0') {
+		size_t width = strcspn(target, "/");
+
+		if (width == 2 && strncmp(target, "..", 2) == 0) {
+			if (down || level == 0)
+				return true;
+			level--;
+		} else if (width > 0 && !(width == 1 && target[0] == '.')) {
+			down = true;
+		}
+		target += width + strspn(target + width, "/");
+	}
+	return false;
+}
+
+static int
+check_link(const char *path, int level)
+{
+	char target[PATH_MAX];
+	ssize_t len = readlink(path, target, sizeof target - 1);
+
+	if (len < 0)
+		return complain(path, strerror(errno));
+	target[len] = '\0';
+	return leads_outside(target, level) ? complain(path, "a link that leads outside, refused") : 0;
+}
+
+/* Files get the mode, directories also x for whom it gives r. */
+static mode_t
+mode_of(int type)
+{
+	mode_t mode = (mode_t)walk.mode;
+
+	return type == FTW_F ? mode : mode | ((mode & 0444) >> 2) | 0700;
+}
+
+static int
+settle_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	int fd;
+
+	if (type == FTW_SL || type == FTW_SLN)
+		return check_link(path, where->level);
+	if (type != FTW_F && type != FTW_DP)
+		return complain(path, "cannot be read");
+	if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
+		return complain(path, "neither a file nor a directory");
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return complain(path, strerror(errno));
+	if ((walk.mode >= 0 && fchmod(fd, mode_of(type)) < 0) || fsync(fd) < 0) {
+		int why = errno;
+
+		(void)close(fd);
+		return complain(path, strerror(why));
+	}
+	(void)close(fd);
+	if (type == FTW_F)
+		walk.bytes += st->st_size;
+	return 0;
+}
+
+int
+staging_finish(const struct config *config, const struct entry *entry)
+{
+	char path[LONG_PATH];
+	int result;
+
+	item_path(config, entry, path, sizeof path);
+	walk.mode = config->mode;
+	walk.bytes = 0;
+	walk.root = path;
+	result = nftw(path, settle_one, TREE_DEPTH, FTW_PHYS | FTW_DEPTH);
+	if (result < 0)
+		return complain(path, strerror(errno));
+	if (result > 0)
+		return 1;
+	printf("%lld\n", walk.bytes);
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
+/* --- publishing --- */
+
+/* rename(2) would put it over what is there. Returns 0, or -1 with errno, EEXIST for that. */
+static int
+rename_to_free_name(const char *from, const char *to)
+{
+	struct stat st;
+
+#if defined SYS_renameat2 && defined __linux__ && !defined PORTABLE
+	enum { NO_REPLACE = 1 }; /* RENAME_NOREPLACE, Linux 3.15 */
+
+	if (syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, NO_REPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+#endif
+	/* A file system that cannot do it: a look before. Only somebody who makes this very name
+	 * between the two calls would lose it. */
+	if (lstat(to, &st) == 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	return rename(from, to);
+}
+
+/* NAME for 0, else NAME.number, cut so that it is not too long for a name. */
+static void
+candidate(const struct entry *entry, int number, char *name, size_t size)
+{
+	char suffix[16] = "";
+
+	if (number > 0)
+		(void)snprintf(suffix, sizeof suffix, ".%d", number);
+	(void)snprintf(name, size, "%.*s%s", (int)(NAME_MAX - strlen(suffix)), entry->name, suffix);
+}
+
+static int
+sync_directory(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int result = fd < 0 ? -1 : fsync(fd);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return result;
+}
+
+static int
+fail_with(const char *what, const char *reason, char *why, size_t size)
+{
+	(void)snprintf(why, size, "%s: %s", what, reason);
+	return -1;
+}
+
+int
+staging_publish(const struct config *config, struct ledger *ledger, struct entry *entry, char *why,
+    size_t size)
+{
+	char from[LONG_PATH], to[LONG_PATH];
+
+	item_path(config, entry, from, sizeof from);
+	for (int number = 0;; number++) {
+		candidate(entry, number, entry->published, sizeof entry->published);
+		(void)snprintf(to, sizeof to, "%s/%s", config->to, entry->published);
+		if (access(to, F_OK) == 0)
+			continue;
+		entry->state = LEDGER_PUBLISHING;
+		if (ledger_put(ledger, entry) < 0)
+			return fail_with("ledger", ledger_error(ledger), why, size);
+		if (rename_to_free_name(from, to) == 0)
+			break;
+		if (errno != EEXIST)
+			return fail_with("publish", strerror(errno), why, size);
+	}
+	if (sync_directory(config->to) < 0)
+		return fail_with(config->to, strerror(errno), why, size);
+	entry->state = LEDGER_DONE;
+	entry->error[0] = '\0';
+	if (ledger_put(ledger, entry) < 0)
+		return fail_with("ledger", ledger_error(ledger), why, size);
+	(void)staging_remove(config, entry);
+	return 0;
+}

@@ -1,0 +1,44 @@
+/*
+ * From incoming/ID, where an item grows, to its final name, where it appears whole.
+ */
+#ifndef STAGING_H
+#define STAGING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config.h"
+#include "ledger.h"
+
+/* Writes the path of the directory that the entry is pulled into. */
+void staging_path(const struct config *config, const struct entry *entry, char *path, size_t size);
+
+/* Makes that directory, unless it is there. Returns 0, or -1 with errno. */
+int staging_make(const struct config *config, const struct entry *entry);
+
+/* Is there anything of the item in it? */
+bool staging_has(const struct config *config, const struct entry *entry);
+
+/* Removes it with all that is in it. Returns 0, or -1 with errno. */
+int staging_remove(const struct config *config, const struct entry *entry);
+
+/* Removes what stands in incoming/ and belongs to no entry. */
+void staging_sweep(const struct config *config, struct ledger *ledger);
+
+/*
+ * Makes a staged item fit to be published: refuses links that lead outside of it, sets the mode
+ * of [destination] mode, and waits until all of it is on disk. That may take minutes: it runs in
+ * a child process of its own (job.instead). Prints the item's bytes on standard output, the
+ * reason of a failure on standard error; returns the exit status.
+ */
+int staging_finish(const struct config *config, const struct entry *entry);
+
+/*
+ * Renames the item to its final name under TO: NAME, or the first of NAME.1, NAME.2, ... that is
+ * free. Nothing is ever overwritten. The ledger says PUBLISHING before and DONE after it, so that
+ * staging_recover finds its way after a crash. Returns 0, or -1 with the reason in why.
+ */
+int staging_publish(const struct config *config, struct ledger *ledger, struct entry *entry,
+    char *why, size_t size);
+
+#endif
