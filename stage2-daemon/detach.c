@@ -24,12 +24,11 @@ enum { LAUNCHED = 0, OWN_FAILURE = 125 };
 static const char usage[] =
     "usage: detach [-C DIR] [-m UMASK] [-o FILE] [-e FILE] [-t SECONDS] COMMAND [ARG...]\n"
     "       detach -h | -V\n";
-static const char help[] =
-    "  -C DIR      run COMMAND in DIR (default /)\n"
-    "  -m UMASK    octal umask of COMMAND (default 027)\n"
-    "  -o FILE     append standard output to FILE (default /dev/null)\n"
-    "  -e FILE     append standard error to FILE (default /dev/null)\n"
-    "  -t SECONDS  give up a launch that takes longer (default 10)\n";
+static const char help[] = "  -C DIR      run COMMAND in DIR (default /)\n"
+			   "  -m UMASK    octal umask of COMMAND (default 027)\n"
+			   "  -o FILE     append standard output to FILE (default /dev/null)\n"
+			   "  -e FILE     append standard error to FILE (default /dev/null)\n"
+			   "  -t SECONDS  give up a launch that takes longer (default 10)\n";
 
 static int
 bad_usage(void)

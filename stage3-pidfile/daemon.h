@@ -13,16 +13,16 @@
 
 struct daemon {
 	const char *name; /* of the program, for messages in the foreground */
-	int link;         /* to the waiting launcher, or -1: nobody waits, we are in the foreground */
+	int link; /* to the waiting launcher, or -1: nobody waits, we are in the foreground */
 };
 
 struct daemon_settings {
-	const char *dir;      /* working directory */
-	mode_t umask;         /* file mode creation mask */
-	const char *out;      /* files for descriptors 1 and 2, relative to the launcher's */
-	const char *err;      /*   directory, made with mode 0640, appended to; NULL: /dev/null */
-	int64_t timeout;      /* nanoseconds until a launch is given up */
-	int failure;          /* exit status when it is our own steps that fail */
+	const char *dir; /* working directory */
+	mode_t umask;    /* file mode creation mask */
+	const char *out; /* files for descriptors 1 and 2, relative to the launcher's */
+	const char *err; /*   directory, made with mode 0640, appended to; NULL: /dev/null */
+	int64_t timeout; /* nanoseconds until a launch is given up */
+	int failure;     /* exit status when it is our own steps that fail */
 };
 
 struct daemon_answer {
@@ -39,7 +39,8 @@ struct daemon_answer {
  * in the launcher the daemon's pid once it is ready, or -1 with *answer when it is not; then
  * no process of it is left, nor a file that was made for it. The launcher has a single thread.
  */
-pid_t daemon_launch(struct daemon *d, const struct daemon_settings *settings, struct daemon_answer *answer);
+pid_t daemon_launch(struct daemon *d, const struct daemon_settings *settings,
+    struct daemon_answer *answer);
 
 /* The daemon works: the launcher leaves with 0. Does nothing in the foreground. */
 void daemon_ready(struct daemon *d);

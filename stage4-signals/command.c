@@ -53,7 +53,8 @@ is_there(const char *path)
 		size_t width = strcspn(list, ":");
 
 		if (snprintf(file, sizeof file, "%.*s/%s", (int)width, list, path) <
-			(int)sizeof file && access(file, X_OK) == 0)
+			(int)sizeof file &&
+		    access(file, X_OK) == 0)
 			return true;
 		list += width + (list[width] == ':');
 	}

@@ -53,9 +53,8 @@ become(const struct job *job, int in, int out, int err, pid_t parent)
 	for (char *const *env = job->env; env != NULL && *env != NULL; env++)
 		(void)putenv(*env);
 	execvp(job->path, job->argv);
-	status = command_failure(job->path, errno, why, sizeof why - 1);
-	(void)strcat(why, "\n");
-	(void)io_write_all(STDERR_FILENO, why, strlen(why));
+	status = command_failure(job->path, errno, why, sizeof why);
+	(void)dprintf(STDERR_FILENO, "%s\n", why);
 	_exit(status);
 }
 
@@ -204,8 +203,8 @@ bury(struct jobs *jobs, pid_t pid, int status)
 		job->leader_ended = true;
 		job->status = status;
 		if (!group_is_empty(job))
-			log_say(LEVEL_DEBUG, "%s[%ld] has ended, but not its whole group", job->path,
-			    (long)pid);
+			log_say(LEVEL_DEBUG, "%s[%ld] has ended, but not its whole group",
+			    job->path, (long)pid);
 	}
 }
 
@@ -231,7 +230,10 @@ watch_pipe(struct job *job, struct job_pipe *pipe, int fd)
 	(void)io_set_flags(fd, O_NONBLOCK, 0);
 	pipe->job = job;
 	pipe->watch = (struct loop_watch){
-		.fd = fd, .events = POLLIN, .ready = pipe_ready, .context = pipe,
+		.fd = fd,
+		.events = POLLIN,
+		.ready = pipe_ready,
+		.context = pipe,
 	};
 	/* A full loop is not fatal: what stands in the pipe is read when the job is over */
 	if (loop_watch(job->jobs->loop, &pipe->watch) < 0)

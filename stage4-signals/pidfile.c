@@ -75,7 +75,8 @@ static int
 lock_until(int fd, short type, int64_t deadline)
 {
 	int64_t left = deadline - monotonic_now();
-	struct sigaction old, on_tick = { .sa_handler = tick }; /* no SA_RESTART: it shall interrupt */
+	struct sigaction old,
+	    on_tick = { .sa_handler = tick }; /* no SA_RESTART: it shall interrupt */
 	struct itimerval timer = { 0 };
 	struct flock lock;
 	int result, why;

@@ -222,8 +222,13 @@ repeat_work(void *context, const struct pidfile *pidfile)
 	repeat->lines = (struct lines){ .line = log_command_line, .context = repeat };
 	repeat->beat = (struct loop_timer){ .fire = beat, .context = repeat };
 	repeat->job = (struct job){
-		.path = repeat->path, .argv = repeat->argv, .in = -1, .grace = repeat->grace,
-		.output = command_wrote, .ended = command_ended, .context = repeat,
+		.path = repeat->path,
+		.argv = repeat->argv,
+		.in = -1,
+		.grace = repeat->grace,
+		.output = command_wrote,
+		.ended = command_ended,
+		.context = repeat,
 	};
 	log_say(LEVEL_INFO, "started");
 	notify_say("READY=1\nSTATUS=started");

@@ -143,10 +143,12 @@ main(int argc, char *argv[])
 
 	const char *verb = argv[optind];
 
+	const char *command = argv[optind + 1];
+
 	repeat.argv = &argv[optind + 1];
-	if (repeat.argv[0] != NULL) {
-		if (command_path(repeat.argv[0], repeat.path, sizeof repeat.path) < 0)
-			return bad_value("COMMAND", repeat.argv[0]);
+	if (command != NULL) {
+		if (command_path(command, repeat.path, sizeof repeat.path) < 0)
+			return bad_value("COMMAND", command);
 	} else if (strcmp(verb, "stop") != 0 && strcmp(verb, "status") != 0) {
 		fprintf(stderr, "repeatd: %s: COMMAND is missing\n", verb);
 		return bad_usage();

@@ -278,7 +278,10 @@ int
 control_ask(const char *program, const char *fifo, int64_t patience, char *const words[])
 {
 	struct asking asking = {
-		.program = program, .fifo = fifo, .patience = patience, .answer = -1,
+		.program = program,
+		.fifo = fifo,
+		.patience = patience,
+		.answer = -1,
 	};
 	int status;
 

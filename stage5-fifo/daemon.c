@@ -42,7 +42,7 @@ struct message {
 	enum news news;
 	pid_t pid;
 	int status;
-	char why[sizeof ((struct daemon_answer *)0)->why];
+	char why[sizeof((struct daemon_answer *)0)->why];
 };
 
 /* What becomes of descriptors 0, 1, 2, and which file we made for it. */
@@ -111,7 +111,8 @@ close_listed(int lowest)
 	while ((entry = readdir(list)) != NULL) {
 		int64_t fd;
 
-		if (number_whole(entry->d_name, 10, lowest, INT32_MAX, &fd) == 0 && fd != dirfd(list))
+		if (number_whole(entry->d_name, 10, lowest, INT32_MAX, &fd) == 0 &&
+		    fd != dirfd(list))
 			(void)close((int)fd);
 	}
 	return closedir(list);
@@ -162,7 +163,7 @@ open_streams(const struct daemon_settings *settings, struct streams *streams, co
 	*streams = (struct streams){ .fd = { -1, -1, -1 } };
 	for (int i = 0; i < 3; i++) {
 		if (i == 2 && path[1] != NULL && path[2] != NULL && strcmp(path[1], path[2]) == 0)
-			streams->fd[2] = dup(streams->fd[1]); /* one open file: one offset, one order */
+			streams->fd[2] = dup(streams->fd[1]); /* one file: one offset, one order */
 		else
 			streams->fd[i] = open_stream(path[i], &made);
 		if (streams->fd[i] < 0) {
@@ -221,7 +222,7 @@ become_daemon(struct daemon *d, const struct launch *launch)
 	d->link = launch->link[1];
 	(void)close(launch->link[0]); /* else we would never see its end of file */
 	tell(d->link, &(struct message){ .news = APART });
-	middle(d, launch->settings); /* only the grandchild returns: no terminal can be its own now */
+	middle(d, launch->settings); /* only the grandchild returns: no terminal for it now */
 	tell(d->link, &(struct message){ .news = BORN });
 	settle_in(d, launch->settings, &launch->streams);
 	/* Go comes when the middle process is gone, so that our parent is init from here on.
@@ -355,8 +356,11 @@ static int
 move_down(struct launch *launch)
 {
 	int *all[] = {
-		&launch->streams.fd[0], &launch->streams.fd[1], &launch->streams.fd[2],
-		&launch->link[0], &launch->link[1],
+		&launch->streams.fd[0],
+		&launch->streams.fd[1],
+		&launch->streams.fd[2],
+		&launch->link[0],
+		&launch->link[1],
 	};
 
 	bool low = true;
@@ -409,12 +413,15 @@ fork_light(void)
 }
 
 pid_t
-daemon_launch(struct daemon *d, const struct daemon_settings *settings, struct daemon_answer *answer)
+daemon_launch(struct daemon *d, const struct daemon_settings *settings,
+    struct daemon_answer *answer)
 {
 	const struct sigaction by_default = { .sa_handler = SIG_DFL };
 	struct launch launch = {
-		.settings = settings, .answer = answer,
-		.streams.fd = { -1, -1, -1 }, .link = { -1, -1 },
+		.settings = settings,
+		.answer = answer,
+		.streams.fd = { -1, -1, -1 },
+		.link = { -1, -1 },
 	};
 	const char *what = "open /dev/null";
 	const char *path;

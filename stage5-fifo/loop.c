@@ -61,7 +61,8 @@ loop_set_timer(struct loop *loop, struct loop_timer *timer, int64_t due)
 static void
 fire_timers(struct loop *loop)
 {
-	int64_t now = monotonic_now(); /* read once: a timer that sets itself to "now" waits a round */
+	int64_t now =
+	    monotonic_now(); /* read once: a timer that sets itself to "now" waits a round */
 
 	while (loop->timers != NULL && loop->timers->due <= now) {
 		struct loop_timer *timer = loop->timers;
@@ -94,7 +95,7 @@ wait_open(struct pollfd *polled, int count, const struct timespec *timeout, cons
 	ready = pselect(highest + 1, &in, &out, NULL, timeout, open);
 	for (int i = 0; i < count && ready >= 0; i++)
 		polled[i].revents = (short)((FD_ISSET(polled[i].fd, &in) ? POLLIN : 0) |
-		    (FD_ISSET(polled[i].fd, &out) ? POLLOUT : 0));
+					    (FD_ISSET(polled[i].fd, &out) ? POLLOUT : 0));
 	return ready;
 #endif
 }

@@ -235,8 +235,10 @@ repeat_prepare(void *context, char *why, size_t size)
 		return -1;
 	}
 	repeat->fifo = (struct fifo){
-		.loop = &repeat->loop, .path = repeat->control,
-		.command = commands_obey, .context = repeat,
+		.loop = &repeat->loop,
+		.path = repeat->control,
+		.command = commands_obey,
+		.context = repeat,
 	};
 	return fifo_open(&repeat->fifo, why, size);
 }
@@ -251,8 +253,13 @@ repeat_work(void *context, const struct pidfile *pidfile)
 	repeat->lines = (struct lines){ .line = log_command_line, .context = repeat };
 	repeat->beat = (struct loop_timer){ .fire = beat, .context = repeat };
 	repeat->job = (struct job){
-		.path = repeat->path, .argv = repeat->argv, .in = -1, .grace = repeat->grace,
-		.output = command_wrote, .ended = command_ended, .context = repeat,
+		.path = repeat->path,
+		.argv = repeat->argv,
+		.in = -1,
+		.grace = repeat->grace,
+		.output = command_wrote,
+		.ended = command_ended,
+		.context = repeat,
 	};
 	log_say(LEVEL_INFO, "started");
 	notify_say("READY=1\nSTATUS=started");

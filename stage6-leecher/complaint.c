@@ -17,12 +17,12 @@ take_line(void *context, const char *text, size_t len, bool rest, bool more)
 	while (len > 0 && text[len - 1] == '\r') /* ssh ends its lines as terminals do */
 		len--;
 	safe_len = text_escape(text, len, safe, sizeof safe - 1);
-	if (!rest && complaint->text[0] == '\0' && len > 0 &&
-	    strncasecmp(safe, "warning", 7) != 0)
+	if (!rest && complaint->text[0] == '\0' && len > 0 && strncasecmp(safe, "warning", 7) != 0)
 		(void)snprintf(complaint->text, sizeof complaint->text, "%.200s", safe);
 	safe[safe_len++] = '\n';
 	if (complaint->log >= 0)
-		(void)io_write_all(complaint->log, safe, safe_len); /* a full disk is told elsewhere */
+		(void)io_write_all(complaint->log, safe,
+		    safe_len); /* a full disk is told elsewhere */
 }
 
 void

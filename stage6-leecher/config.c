@@ -13,6 +13,7 @@
 #include "number.h"
 
 /* Lines of more than 200 bytes, where inih was built so that it can be told (as Debian's is). */
+/* NOLINTNEXTLINE(readability-redundant-declaration): it adds "weak": NULL where it is not there */
 extern int ini_max_line __attribute__((weak));
 
 /* What one value may be; each returns NULL, or what is wrong with it. */
@@ -59,14 +60,20 @@ set_patterns(void *field, const char *value)
 }
 
 static const char *
+copy(char *field, const char *value, size_t size)
+{
+	if (strlen(value) >= size)
+		return "too long";
+	memcpy(field, value, strlen(value) + 1);
+	return NULL;
+}
+
+static const char *
 set_path(void *field, const char *value)
 {
 	if (value[0] != '/')
 		return "must be an absolute path";
-	if (strlen(value) >= PATH_MAX - 32)
-		return "too long";
-	(void)strcpy(field, value);
-	return NULL;
+	return copy(field, value, PATH_MAX - 32);
 }
 
 static const char *
@@ -76,10 +83,7 @@ set_from(void *field, const char *value)
 		return "is empty";
 	if (value[0] == '-')
 		return "must not begin with a dash";
-	if (strlen(value) >= PATH_MAX - 2)
-		return "too long";
-	(void)strcpy(field, value);
-	return NULL;
+	return copy(field, value, PATH_MAX - 2); /* a slash may be added */
 }
 
 static const char *
@@ -105,13 +109,10 @@ set_yes_or_no(void *field, const char *value)
 static const char *
 set_address(void *field, const char *value)
 {
-	if (strlen(value) >= sizeof ((struct config *)0)->mail)
-		return "too long";
 	for (const char *c = value; *c != '\0'; c++)
 		if (iscntrl((unsigned char)*c))
 			return "has a control character";
-	(void)strcpy(field, value);
-	return NULL;
+	return copy(field, value, sizeof((struct config *)0)->mail);
 }
 
 #define FIELD(name) offsetof(struct config, name)
@@ -208,8 +209,9 @@ set_defaults(struct config *config)
 static const char *
 classify(struct config *config)
 {
-	const char *from = config->from;
+	char *from = config->from;
 	const char *colon = strchr(from, ':');
+	size_t len = strlen(from), root = len;
 
 	if (from[0] == '/') {
 		config->kind = CONFIG_LOCAL;
@@ -219,6 +221,7 @@ classify(struct config *config)
 		config->kind = CONFIG_RSYNCD;
 		if (slash == NULL || slash == from + 8 || slash[1] == '\0' || slash[1] == '/')
 			return "names no module: rsync://host/module/path";
+		root = (size_t)(slash + 1 - from) + strcspn(slash + 1, "/") + 1;
 	} else {
 		config->kind = CONFIG_SSH;
 		if (colon == NULL || colon == from || memchr(from, '/', (size_t)(colon - from)))
@@ -226,8 +229,13 @@ classify(struct config *config)
 		if (colon[1] == ':')
 			return "host::module is written rsync://host/module here";
 	}
-	if (from[strlen(from) - 1] != '/' && from[strlen(from) - 1] != ':')
-		(void)strcat(config->from, "/");
+	if (from[len - 1] != '/' && from[len - 1] != ':') {
+		memcpy(from + len, "/", 2);
+		len++;
+	}
+	root = root < len ? root : len;
+	(void)snprintf(config->root, sizeof config->root, "%.*s", (int)root, from);
+	(void)snprintf(config->below, sizeof config->below, "%s", from + root);
 	return NULL;
 }
 
@@ -311,7 +319,8 @@ config_load(struct config *config, const char *path, char *why, size_t size)
 	(void)fclose(file);
 	if (line != 0) {
 		(void)snprintf(why, size, "%s:%d: %s", path, line,
-		    reading.failed ? reading.why : "not understood: neither [section] nor key = value");
+		    reading.failed ? reading.why
+				   : "not understood: neither [section] nor key = value");
 		return -1;
 	}
 	wrong = check_whole(config);
@@ -399,8 +408,10 @@ config_prepare(const struct config *config, char *why, size_t size)
 		return -1;
 	}
 	if (state.st_dev != to.st_dev) {
-		(void)snprintf(why, size, "%s is on another file system than %s: publishing by rename "
-		    "needs the same", config->state, config->to);
+		(void)snprintf(why, size,
+		    "%s is on another file system than %s: publishing by rename "
+		    "needs the same",
+		    config->state, config->to);
 		return -1;
 	}
 	return 0;

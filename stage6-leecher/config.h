@@ -20,12 +20,15 @@ struct config {
 	char file[PATH_MAX]; /* where it was read, absolute */
 
 	/* [source] */
-	char from[PATH_MAX];    /* ends with a slash: what is in it, not itself */
-	enum config_kind kind;  /* of from */
-	struct words list;      /* program and arguments; none: look at from */
-	struct words ignore;    /* patterns of fnmatch(3) */
-	int64_t settle;         /* nanoseconds */
-	int64_t timeout;        /* nanoseconds of silence, for list, ssh and rsync */
+	char from[PATH_MAX];   /* ends with a slash: what is in it, not itself */
+	enum config_kind kind; /* of from */
+	/* The same, parted: for rsync:// at the module's end, else below is empty. A daemon that
+	 * does not chroot takes --files-from only at its module's root (rsync 3.5.0). */
+	char root[PATH_MAX], below[PATH_MAX];
+	struct words list;       /* program and arguments; none: look at from */
+	struct words ignore;     /* patterns of fnmatch(3) */
+	int64_t settle;          /* nanoseconds */
+	int64_t timeout;         /* nanoseconds of silence, for list, ssh and rsync */
 	struct words ssh, rsync; /* more arguments for them */
 
 	/* [destination] */
@@ -38,8 +41,8 @@ struct config {
 
 	/* [report] */
 	bool markers;
-	char mail[256];              /* empty: no mail */
-	struct words sendmail;       /* program and arguments */
+	char mail[256];        /* empty: no mail */
+	struct words sendmail; /* program and arguments */
 	struct words on_done, on_failed;
 	int64_t report_timeout; /* nanoseconds, for hooks and mail */
 

@@ -101,8 +101,7 @@ still_ours(const struct fifo *fifo)
 {
 	struct stat st;
 
-	return lstat(fifo->path, &st) == 0 && st.st_dev == fifo->device &&
-	    st.st_ino == fifo->inode;
+	return lstat(fifo->path, &st) == 0 && st.st_dev == fifo->device && st.st_ino == fifo->inode;
 }
 
 static void
@@ -207,7 +206,9 @@ answer(struct fifo *fifo, int fd, char *data, size_t len)
 		return;
 	}
 	*client = (struct client){
-		.fifo = fifo, .data = data, .len = len,
+		.fifo = fifo,
+		.data = data,
+		.len = len,
 		.watch = { .fd = fd, .events = POLLOUT, .ready = client_ready, .context = client },
 		.silence = { .fire = client_is_silent, .context = client },
 	};
@@ -454,10 +455,16 @@ int
 fifo_open(struct fifo *fifo, char *why, size_t size)
 {
 	fifo->watch = (struct loop_watch){
-		.fd = -1, .events = POLLIN, .ready = read_commands, .context = fifo,
+		.fd = -1,
+		.events = POLLIN,
+		.ready = read_commands,
+		.context = fifo,
 	};
 	fifo->changes = (struct loop_watch){
-		.fd = -1, .events = POLLIN, .ready = name_changed, .context = fifo,
+		.fd = -1,
+		.events = POLLIN,
+		.ready = name_changed,
+		.context = fifo,
 	};
 	fifo->stale = (struct loop_timer){ .fire = too_old, .context = fifo };
 	fifo->again = (struct loop_timer){ .fire = make_again, .context = fifo };

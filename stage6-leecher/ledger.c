@@ -10,7 +10,12 @@
 #define COLUMNS "id, name, state, bytes, newest, since, tries, wait, reported, published, error"
 
 const char *const ledger_state_name[LEDGER_STATES] = {
-	"seen", "pulling", "publishing", "done", "failed", "parked",
+	"seen",
+	"pulling",
+	"publishing",
+	"done",
+	"failed",
+	"parked",
 };
 
 struct ledger {
@@ -18,20 +23,19 @@ struct ledger {
 	sqlite3_stmt *find, *put, *remove, *count, *next;
 };
 
-static const char schema[] =
-    "CREATE TABLE item ("
-    " id INTEGER PRIMARY KEY,"
-    " name BLOB NOT NULL UNIQUE,"
-    " state INTEGER NOT NULL,"
-    " bytes INTEGER NOT NULL,"
-    " newest TEXT NOT NULL,"
-    " since INTEGER NOT NULL,"
-    " tries INTEGER NOT NULL,"
-    " wait INTEGER NOT NULL,"
-    " reported INTEGER NOT NULL,"
-    " published BLOB NOT NULL,"
-    " error TEXT NOT NULL);"
-    "PRAGMA user_version = 1;";
+static const char schema[] = "CREATE TABLE item ("
+			     " id INTEGER PRIMARY KEY,"
+			     " name BLOB NOT NULL UNIQUE,"
+			     " state INTEGER NOT NULL,"
+			     " bytes INTEGER NOT NULL,"
+			     " newest TEXT NOT NULL,"
+			     " since INTEGER NOT NULL,"
+			     " tries INTEGER NOT NULL,"
+			     " wait INTEGER NOT NULL,"
+			     " reported INTEGER NOT NULL,"
+			     " published BLOB NOT NULL,"
+			     " error TEXT NOT NULL);"
+			     "PRAGMA user_version = 1;";
 
 static int
 version_of(sqlite3 *db)
@@ -90,8 +94,10 @@ check(struct ledger *ledger, const char *path, bool readonly, char *text, size_t
 	int version = version_of(ledger->db);
 
 	if (version > VERSION) {
-		(void)snprintf(text, size, "%s is of version %d, and this leecher knows up to %d: use "
-		    "a newer leecher", path, version, VERSION);
+		(void)snprintf(text, size,
+		    "%s is of version %d, and this leecher knows up to %d: use "
+		    "a newer leecher",
+		    path, version, VERSION);
 		return text;
 	}
 	if (version < 0 || !is_sound(ledger->db))
@@ -111,8 +117,10 @@ check(struct ledger *ledger, const char *path, bool readonly, char *text, size_t
 	if (prepare_all(ledger))
 		return NULL;
 damaged:
-	(void)snprintf(text, size, "%s: %s: if it is damaged, move it away; what is under [destination] "
-	    "to already will be compared, not pulled again", path, sqlite3_errmsg(ledger->db));
+	(void)snprintf(text, size,
+	    "%s: %s: if it is damaged, move it away; what is under [destination] "
+	    "to already will be compared, not pulled again",
+	    path, sqlite3_errmsg(ledger->db));
 	return text;
 }
 
@@ -189,7 +197,8 @@ read_entry(sqlite3_stmt *row, struct entry *entry)
 
 	*entry = (struct entry){
 		.id = sqlite3_column_int64(row, 0),
-		.state = state >= 0 && state < LEDGER_STATES ? (enum ledger_state)state : LEDGER_SEEN,
+		.state =
+		    state >= 0 && state < LEDGER_STATES ? (enum ledger_state)state : LEDGER_SEEN,
 		.bytes = sqlite3_column_int64(row, 3),
 		.since = sqlite3_column_int64(row, 5),
 		.tries = sqlite3_column_int(row, 6),

@@ -14,22 +14,22 @@ enum ledger_state {
 	LEDGER_PULLING,    /* begun; incoming/ID holds what is here so far */
 	LEDGER_PUBLISHING, /* whole and on disk; about to be renamed to its final name */
 	LEDGER_DONE,
-	LEDGER_FAILED,     /* tried again later */
-	LEDGER_PARKED,     /* given up, until somebody says retry */
+	LEDGER_FAILED, /* tried again later */
+	LEDGER_PARKED, /* given up, until somebody says retry */
 	LEDGER_STATES
 };
 
 extern const char *const ledger_state_name[LEDGER_STATES];
 
 struct entry {
-	int64_t id;                  /* 0: not in the ledger */
-	char name[NAME_MAX + 1];     /* at the source; any byte but '/' and NUL */
+	int64_t id;              /* 0: not in the ledger */
+	char name[NAME_MAX + 1]; /* at the source; any byte but '/' and NUL */
 	enum ledger_state state;
-	int64_t bytes;               /* -1: not known */
-	char newest[24];             /* newest time in it, as the source writes it */
-	int64_t since;               /* Unix time since when size and newest time are the same */
-	int tries, wait;             /* failures so far; passes to leave out now */
-	bool reported;               /* this end, good or bad, was told to people */
+	int64_t bytes;                /* -1: not known */
+	char newest[24];              /* newest time in it, as the source writes it */
+	int64_t since;                /* Unix time since when size and newest time are the same */
+	int tries, wait;              /* failures so far; passes to leave out now */
+	bool reported;                /* this end, good or bad, was told to people */
 	char published[NAME_MAX + 1]; /* its name under TO */
 	char error[256];
 };
@@ -56,7 +56,8 @@ int ledger_commit(struct ledger *ledger);
 int ledger_remove(struct ledger *ledger, const char *name);
 
 /* Calls back for each entry, by id. The callback may put or remove the entry it has got. */
-int ledger_each(struct ledger *ledger, void (*each)(void *context, struct entry *entry), void *context);
+int ledger_each(struct ledger *ledger, void (*each)(void *context, struct entry *entry),
+    void *context);
 
 /* How many are in each state. */
 int ledger_count(struct ledger *ledger, int64_t count[LEDGER_STATES]);

@@ -4,11 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "commands.h"
 #include "leech.h"
 #include "monotonic.h"
 #include "notify.h"
 #include "number.h"
+#include "orders.h"
 #include "service.h"
 #include "signals.h"
 #include "staging.h"
@@ -196,7 +196,7 @@ act_on_signals(struct leech *leech)
 			log_say(LEVEL_INFO, "the log was opened again");
 	}
 	if (signals_take(SIGUSR1))
-		commands_log_status(leech);
+		orders_log_status(leech);
 	if (signals_take(SIGTERM))
 		end_by(leech, SIGTERM, "SIGTERM");
 	if (signals_take(SIGINT))
@@ -220,13 +220,20 @@ set_up(struct leech *leech)
 {
 	jobs_begin(&leech->jobs, &leech->loop);
 	leech->reports = (struct reports){
-		.config = &leech->config, .jobs = &leech->jobs, .ledger = leech->ledger,
+		.config = &leech->config,
+		.jobs = &leech->jobs,
+		.ledger = leech->ledger,
 		.grace = GRACE,
 	};
 	leech->pass = (struct pass){
-		.config = &leech->config, .jobs = &leech->jobs, .ledger = leech->ledger,
-		.reports = &leech->reports, .show = &leech->show, .grace = GRACE,
-		.ended = pass_ended, .context = leech,
+		.config = &leech->config,
+		.jobs = &leech->jobs,
+		.ledger = leech->ledger,
+		.reports = &leech->reports,
+		.show = &leech->show,
+		.grace = GRACE,
+		.ended = pass_ended,
+		.context = leech,
 	};
 	pass_set_up(&leech->pass);
 	leech->beat = (struct loop_timer){ .fire = beat, .context = leech };
@@ -255,8 +262,10 @@ leech_prepare(void *context, char *why, size_t size)
 	if (leech->once)
 		return 0;
 	leech->fifo = (struct fifo){
-		.loop = &leech->loop, .path = leech->control,
-		.command = commands_obey, .context = leech,
+		.loop = &leech->loop,
+		.path = leech->control,
+		.command = orders_obey,
+		.context = leech,
 	};
 	return fifo_open(&leech->fifo, why, size);
 }

@@ -40,11 +40,11 @@ struct leech {
 	struct pass pass;
 	struct timetable timetable;
 	struct loop_timer beat, settled;
-	struct config fresh;  /* from reload, taken over when no pass is under way */
+	struct config fresh; /* from reload, taken over when no pass is under way */
 	bool has_fresh;
-	bool again;           /* asked for another pass while one is under way */
+	bool again; /* asked for another pass while one is under way */
 	bool paused, stopping, finished;
-	int signal;           /* that ends us, for once */
+	int signal; /* that ends us, for once */
 	int status;
 };
 

@@ -70,8 +70,11 @@ ask(struct look *look, const struct config *config, int (*question)(struct sourc
 		signals_catch(&look->loop.open);
 		jobs_begin(&look->jobs, &look->loop);
 		look->source = (struct source){
-			.config = config, .jobs = &look->jobs, .grace = NUMBER_SECOND,
-			.ended = ended, .context = look,
+			.config = config,
+			.jobs = &look->jobs,
+			.grace = NUMBER_SECOND,
+			.ended = ended,
+			.context = look,
 		};
 	}
 	look->over = false;
@@ -119,8 +122,8 @@ print_items(const struct look *look, struct ledger *ledger)
 		(void)text_escape(item->name, strlen(item->name), name, sizeof name);
 		if (item->measured)
 			show_bytes((double)item->bytes, size, sizeof size);
-		printf("%-10s %9s  %s\n",
-		    standing(ledger, look->source.config, item->name, &entry), size, name);
+		printf("%-10s %9s  %s\n", standing(ledger, look->source.config, item->name, &entry),
+		    size, name);
 	}
 }
 

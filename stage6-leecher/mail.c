@@ -7,7 +7,8 @@
 #include "monotonic.h"
 
 enum {
-	PLAIN = 900,  /* longest subject that goes as it is: a header line has 998 bytes (RFC 5322) */
+	PLAIN =
+	    900, /* longest subject that goes as it is: a header line has 998 bytes (RFC 5322) */
 	PAYLOAD = 60, /* of one encoded word, which has at most 75 (RFC 2047) */
 };
 

@@ -18,7 +18,13 @@
 enum { NAME_SHOWN = 4 * NAME_MAX + 1 };
 
 const char *const pass_phase_name[PASS_PHASES] = {
-	"idle", "listing", "measuring", "comparing", "pulling", "checking", "finishing",
+	"idle",
+	"listing",
+	"measuring",
+	"comparing",
+	"pulling",
+	"checking",
+	"finishing",
 };
 
 static void next_item(struct pass *pass);
@@ -45,7 +51,8 @@ unknown(struct pass *pass, const char *why)
 	pass->known = false;
 	(void)snprintf(pass->why, sizeof pass->why, "%s", why);
 	if (!pass->stopping) {
-		log_say(LEVEL_ERROR, "%s: what is finished is unknown: %s", pass->config->from, why);
+		log_say(LEVEL_ERROR, "%s: what is finished is unknown: %s", pass->config->from,
+		    why);
 		show_trouble(pass->show, "%s: what is finished is unknown: %s", pass->config->from,
 		    why);
 	}
@@ -85,7 +92,8 @@ put(struct pass *pass)
 
 	if (ledger_put(pass->ledger, &pass->entry) == 0)
 		return;
-	log_say(LEVEL_ERROR, "%s: ledger: %s", shown(&pass->entry, text), ledger_error(pass->ledger));
+	log_say(LEVEL_ERROR, "%s: ledger: %s", shown(&pass->entry, text),
+	    ledger_error(pass->ledger));
 	pass->broken = true;
 }
 
@@ -101,8 +109,8 @@ fail(struct pass *pass, const char *why)
 	(void)snprintf(entry->error, sizeof entry->error, "%s", why);
 	put(pass);
 	if (entry->state == LEDGER_FAILED)
-		(void)snprintf(again, sizeof again, "try %d of %d, again in %d pass%s", entry->tries,
-		    PASS_TRIES, entry->wait + 1, entry->wait > 0 ? "es" : "");
+		(void)snprintf(again, sizeof again, "try %d of %d, again in %d pass%s",
+		    entry->tries, PASS_TRIES, entry->wait + 1, entry->wait > 0 ? "es" : "");
 	log_say(LEVEL_ERROR, "%s: %s (%s)", shown(entry, text), why, again);
 	show_trouble(pass->show, "%s: %s (%s)", text, why, again);
 	if (pass->log >= 0)
@@ -192,8 +200,8 @@ finishing_ended(struct job *job)
 	if (let_go(pass))
 		return;
 	if (!WIFEXITED(job->status) || WEXITSTATUS(job->status) != 0) {
-		fail(pass, pass->complaint.text[0] != '\0' ? pass->complaint.text :
-							     "could not be put on disk");
+		fail(pass, pass->complaint.text[0] != '\0' ? pass->complaint.text
+							   : "could not be put on disk");
 		return;
 	}
 	pass->bytes[pass->bytes_used] = '\0';
@@ -211,8 +219,13 @@ finish(struct pass *pass)
 	pass->bytes_used = 0;
 	complaint_begin(&pass->complaint, pass->log);
 	pass->finishing = (struct job){
-		.path = "finish", .instead = finish_in_child, .in = -1, .apart = true,
-		.grace = pass->grace, .output = finishing_wrote, .ended = finishing_ended,
+		.path = "finish",
+		.instead = finish_in_child,
+		.in = -1,
+		.apart = true,
+		.grace = pass->grace,
+		.output = finishing_wrote,
+		.ended = finishing_ended,
 		.context = pass,
 	};
 	if (job_start(pass->jobs, &pass->finishing) < 0)
@@ -250,7 +263,8 @@ checked(void *context, const char *why)
 		return;
 	}
 	/* It was not finished after all, so this is no failure: it has to settle first. */
-	log_say(LEVEL_WARNING, "%s: it changed during its transfer, which goes on when it has settled",
+	log_say(LEVEL_WARNING,
+	    "%s: it changed during its transfer, which goes on when it has settled",
 	    shown(&pass->entry, text));
 	show_line(pass->show, "%s: it changed during its transfer: later", text);
 	put(pass);
@@ -386,7 +400,7 @@ static bool
 still_wanted(const struct entry *entry)
 {
 	return entry->state == LEDGER_SEEN || entry->state == LEDGER_PULLING ||
-	    (entry->state == LEDGER_FAILED && entry->wait == 0);
+	       (entry->state == LEDGER_FAILED && entry->wait == 0);
 }
 
 static void
@@ -548,13 +562,20 @@ void
 pass_set_up(struct pass *pass)
 {
 	pass->source = pass->one = (struct source){
-		.config = pass->config, .jobs = pass->jobs, .grace = pass->grace, .context = pass,
+		.config = pass->config,
+		.jobs = pass->jobs,
+		.grace = pass->grace,
+		.context = pass,
 	};
 	pass->source.ended = list_or_measure_ended;
 	pass->one.ended = checked;
 	pass->transfer = (struct transfer){
-		.config = pass->config, .jobs = pass->jobs, .grace = pass->grace,
-		.progress = progress, .ended = transfer_ended, .context = pass,
+		.config = pass->config,
+		.jobs = pass->jobs,
+		.grace = pass->grace,
+		.progress = progress,
+		.ended = transfer_ended,
+		.context = pass,
 	};
 	pass->go_on = (struct loop_timer){ .fire = go_on, .context = pass };
 	pass->log = -1;
@@ -625,7 +646,8 @@ recover_one(void *context, struct entry *entry)
 	char text[NAME_SHOWN];
 
 	if (entry->state == LEDGER_PUBLISHING) {
-		log_say(LEVEL_INFO, "%s: was being published when we were interrupted", shown(entry, text));
+		log_say(LEVEL_INFO, "%s: was being published when we were interrupted",
+		    shown(entry, text));
 		if (staging_has(pass->config, entry)) {
 			if (staging_publish(pass->config, pass->ledger, entry, recovery->why,
 				sizeof recovery->why) < 0)

@@ -44,19 +44,19 @@ struct pass {
 
 	/* To be read: */
 	enum pass_phase phase;
-	struct entry entry;       /* the item in hand, from PASS_COMPARING on */
-	struct transfer transfer; /* how far it is, in PASS_PULLING */
-	bool known;               /* the last list could be believed */
-	char why[400];            /* if not, why */
+	struct entry entry;          /* the item in hand, from PASS_COMPARING on */
+	struct transfer transfer;    /* how far it is, in PASS_PULLING */
+	bool known;                  /* the last list could be believed */
+	char why[400];               /* if not, why */
 	int pulled, failed, waiting; /* in this pass */
-	int64_t settled_at;       /* when the first of those that wait may be settled; 0: none */
+	int64_t settled_at;          /* when the first of those that wait may be settled; 0: none */
 
 	/* The module's own: */
 	struct source source, one;
-	size_t next;       /* item of source to look at */
+	size_t next;             /* item of source to look at */
 	struct loop_timer go_on; /* to the next item, from the loop: not from within the last one */
-	int64_t began_at;  /* the item in hand */
-	int log;           /* its log */
+	int64_t began_at;        /* the item in hand */
+	int log;                 /* its log */
 	bool stopping, cancelled, broken;
 	struct job finishing;
 	struct complaint complaint;

@@ -20,7 +20,7 @@
 struct pidfile {
 	const char *path; /* absolute, the caller's */
 	int fd;
-	bool made;        /* by us just now, or found */
+	bool made; /* by us just now, or found */
 	dev_t device;
 	ino_t inode;
 };

@@ -52,7 +52,8 @@ beside(const struct config *config, const struct entry *entry, const char *suffi
 		char shown[NAME_SHOWN];
 
 		show_name(entry, shown);
-		log_say(LEVEL_WARNING, "%s%s: no such file is made, the name is too long", shown, suffix);
+		log_say(LEVEL_WARNING, "%s%s: no such file is made, the name is too long", shown,
+		    suffix);
 		return false;
 	}
 	(void)snprintf(path, size, "%s/%s%s", config->to, entry->name, suffix);
@@ -108,8 +109,8 @@ remove_link(const struct config *config, const struct entry *entry)
 {
 	char path[LONG_PATH];
 
-	if (strlen(entry->name) + 4 <= NAME_MAX && beside(config, entry, ".log", path, sizeof path) &&
-	    is_our_link(config, entry, path))
+	if (strlen(entry->name) + 4 <= NAME_MAX &&
+	    beside(config, entry, ".log", path, sizeof path) && is_our_link(config, entry, path))
 		(void)unlink(path);
 }
 
@@ -118,8 +119,7 @@ make_link(const struct config *config, const struct entry *entry)
 {
 	char path[LONG_PATH], target[LONG_PATH];
 
-	if (!beside(config, entry, ".log", path, sizeof path) ||
-	    is_our_link(config, entry, path))
+	if (!beside(config, entry, ".log", path, sizeof path) || is_our_link(config, entry, path))
 		return;
 	link_target(config, entry, target, sizeof target);
 	if (symlink(target, path) < 0)
@@ -214,8 +214,8 @@ log_result(const struct report *report)
 
 	show_name(&report->entry, shown);
 	if (job->timed_out)
-		log_say(LEVEL_WARNING, "%s for %s: no end within [report] timeout, ended", report->what,
-		    shown);
+		log_say(LEVEL_WARNING, "%s for %s: no end within [report] timeout, ended",
+		    report->what, shown);
 	else if (WIFSIGNALED(job->status))
 		log_say(LEVEL_WARNING, "%s for %s: killed by signal %d", report->what, shown,
 		    WTERMSIG(job->status));
@@ -301,7 +301,8 @@ write_mail(FILE *out, const struct report *report)
 	char shown[NAME_SHOWN], subject[NAME_SHOWN + 32];
 
 	show_name(entry, shown);
-	(void)snprintf(subject, sizeof subject, "Leecher: %s -- %s", done ? "done" : "error", shown);
+	(void)snprintf(subject, sizeof subject, "Leecher: %s -- %s", done ? "done" : "error",
+	    shown);
 	mail_header(out, report->reports->config->mail, subject);
 	fprintf(out, "%s\n\n", shown);
 	if (done) {
@@ -310,8 +311,9 @@ write_mail(FILE *out, const struct report *report)
 		    report->reports->config->to, shown, (long long)entry->bytes, report->seconds);
 	} else {
 		fprintf(out, "could not be pulled: %s\n%s\n", entry->error,
-		    entry->state == LEDGER_PARKED ? "It is not tried again before 'leecherctl retry'." :
-						    "It will be tried again.");
+		    entry->state == LEDGER_PARKED
+			? "It is not tried again before 'leecherctl retry'."
+			: "It will be tried again.");
 	}
 	write_log_tail(out, report->reports->config, entry);
 }
@@ -348,10 +350,15 @@ start(struct report *report)
 	}
 	complaint_begin(&report->complaint, -1);
 	report->job = (struct job){
-		.path = report->path, .argv = report->argv.word, .env = report->env.word,
-		.in = report->in, .grace = report->reports->grace,
+		.path = report->path,
+		.argv = report->argv.word,
+		.env = report->env.word,
+		.in = report->in,
+		.grace = report->reports->grace,
 		.limit = report->reports->config->report_timeout,
-		.output = output, .ended = ended, .context = report,
+		.output = output,
+		.ended = ended,
+		.context = report,
 	};
 	if (command_path(report->argv.word[0], report->path, sizeof report->path) < 0)
 		return -1;
@@ -380,8 +387,8 @@ start_some(struct reports *reports)
 }
 
 static void
-queue(struct reports *reports, const char *what, const struct words *argv, const struct entry *entry,
-    double seconds)
+queue(struct reports *reports, const char *what, const struct words *argv,
+    const struct entry *entry, double seconds)
 {
 	struct report *report = calloc(1, sizeof *report);
 

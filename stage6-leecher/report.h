@@ -40,7 +40,8 @@ void report_here(struct reports *reports, const struct entry *entry);
 void report_take_back(struct reports *reports, const struct entry *entry);
 
 /* Path of the item's own log, and a descriptor to append to it, or -1 with errno. */
-void report_log_path(const struct config *config, const struct entry *entry, char *path, size_t size);
+void report_log_path(const struct config *config, const struct entry *entry, char *path,
+    size_t size);
 int report_open_log(const struct config *config, const struct entry *entry);
 
 bool reports_idle(const struct reports *reports);

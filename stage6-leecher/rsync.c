@@ -75,17 +75,28 @@ rsync_begin(struct words *argv, const struct config *config)
 	words_add_all(argv, &config->rsync);
 }
 
-int
-rsync_names(const char *const *names, size_t count)
+/*
+ * The receiver checks the names that come against those that were asked for, and takes a name
+ * with a backslash and a wildcard in it for a pattern, which it does not match (rsync 3.5.0).
+ */
+static bool
+is_mistaken_for_a_pattern(const char *name)
+{
+	return strchr(name, '\\') != NULL && strpbrk(name, "*?[") != NULL;
+}
+
+static int
+names_file(const struct config *config, const char *const *names, size_t count)
 {
 	FILE *file = tmpfile();
 	int fd;
 
 	if (file == NULL)
 		return -1;
-	/* "./" in front: else a name that begins with '#' or ';' would be a comment */
+	/* What follows "/./" is what is made here. And a name that begins with '#' or ';' would be
+	 * a comment without it. */
 	for (size_t i = 0; i < count; i++)
-		(void)fprintf(file, "./%s%c", names[i], '\0');
+		(void)fprintf(file, "%s./%s%c", config->below, names[i], '\0');
 	if (fflush(file) != 0) {
 		(void)fclose(file);
 		return -1;
@@ -97,6 +108,25 @@ rsync_names(const char *const *names, size_t count)
 	return fd;
 }
 
+int
+rsync_items(struct words *argv, const struct config *config, const char *const *names, size_t count,
+    const char *into)
+{
+	bool mistaken = false;
+
+	for (size_t i = 0; i < count; i++)
+		mistaken = mistaken || is_mistaken_for_a_pattern(names[i]);
+	if (mistaken)
+		words_add(argv, "--trust-sender"); /* for the names alone: ".." it never takes */
+	words_add(argv, "--recursive");            /* --files-from switches it off otherwise */
+	words_add(argv, "--files-from=-");
+	words_add(argv, "--from0");
+	words_add(argv, "--");
+	words_add(argv, config->root);
+	words_add(argv, into);
+	return names_file(config, names, count);
+}
+
 /* Turns "\#ooo", rsync's way to write a byte that it would not print, back into the byte. */
 static void
 decode(char *name)
@@ -106,7 +136,8 @@ decode(char *name)
 	while (*name != '\0') {
 		if (name[0] == '\\' && name[1] == '#' && name[2] >= '0' && name[2] <= '3' &&
 		    name[3] >= '0' && name[3] <= '7' && name[4] >= '0' && name[4] <= '7') {
-			*out++ = (char)((name[2] - '0') << 6 | (name[3] - '0') << 3 | (name[4] - '0'));
+			*out++ =
+			    (char)((name[2] - '0') << 6 | (name[3] - '0') << 3 | (name[4] - '0'));
 			name += 5;
 		} else {
 			*out++ = *name++;

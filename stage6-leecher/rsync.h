@@ -17,11 +17,13 @@
 void rsync_begin(struct words *argv, const struct config *config);
 
 /*
- * A file with these names for --files-from=- --from0, at its beginning. That is the only way by
- * which any name means itself: not a pattern, not an option, not a comment.
- * Returns a descriptor, or -1 with errno.
+ * Adds the arguments for a recursive call on some items of the source, and what is to be done
+ * with them into the directory into. The names go through --files-from=- --from0, which is the
+ * only way by which any name means itself: not a pattern, not an option, not a comment.
+ * Returns a descriptor for rsync's standard input, or -1 with errno.
  */
-int rsync_names(const char *const *names, size_t count);
+int rsync_items(struct words *argv, const struct config *config, const char *const *names,
+    size_t count, const char *into);
 
 /* One line of --list-only. */
 struct rsync_entry {

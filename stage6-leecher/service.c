@@ -63,7 +63,8 @@ start(struct service *service)
 	pid_t pid = daemon_launch(&d, &service->settings, &answer);
 
 	if (pid == 0)
-		_exit(serve(service, &d)); /* the launcher's atexit handlers and buffers are not ours */
+		_exit(serve(service,
+		    &d)); /* the launcher's atexit handlers and buffers are not ours */
 	if (pid < 0) {
 		fprintf(stderr, "%s: %s\n", service->name, answer.why);
 		return answer.status;
@@ -97,7 +98,8 @@ stop(struct service *service)
 		if (holder > 0)
 			fprintf(stderr, "%s: stop pid %ld: %s\n", service->name, (long)holder, why);
 		else
-			fprintf(stderr, "%s: stop by %s: %s\n", service->name, service->pidfile, why);
+			fprintf(stderr, "%s: stop by %s: %s\n", service->name, service->pidfile,
+			    why);
 		return SERVICE_FAILED;
 	}
 	if (holder > 0)
@@ -150,8 +152,11 @@ service_do(struct service *service, const char *verb)
 		const char *verb;
 		int (*act)(struct service *);
 	} verbs[] = {
-		{ "start", start }, { "stop", stop }, { "restart", restart },
-		{ "status", status }, { "run", run },
+		{ "start", start },
+		{ "stop", stop },
+		{ "restart", restart },
+		{ "status", status },
+		{ "run", run },
 	};
 
 	service->settings.failure = SERVICE_FAILED;

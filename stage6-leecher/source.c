@@ -34,8 +34,9 @@ source_find(const struct source *source, const char *name)
 {
 	const struct item key = { .name = (char *)name };
 
-	return source->count == 0 ? NULL :
-	    bsearch(&key, source->items, source->count, sizeof key, compare);
+	return source->count == 0
+		   ? NULL
+		   : bsearch(&key, source->items, source->count, sizeof key, compare);
 }
 
 /* The list is not to be believed; the first reason is kept. */
@@ -75,7 +76,7 @@ static bool
 bad_name(const char *name)
 {
 	return name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-	    strchr(name, '/') != NULL;
+	       strchr(name, '/') != NULL;
 }
 
 static bool
@@ -214,7 +215,7 @@ partial_measure(const struct source *source)
 	int status = source->job.status;
 
 	return source->lines.line == take_measure_line && WIFEXITED(status) &&
-	    (WEXITSTATUS(status) == 23 || WEXITSTATUS(status) == 24);
+	       (WEXITSTATUS(status) == 23 || WEXITSTATUS(status) == 24);
 }
 
 static void
@@ -229,7 +230,7 @@ ended(struct job *job)
 	if (source->lines.line == NULL)
 		list_program_ended(source);
 	else if (!partial_measure(source) &&
-	    rsync_failed(job, &source->complaint, why, sizeof why) && source->why[0] == '\0')
+		 rsync_failed(job, &source->complaint, why, sizeof why) && source->why[0] == '\0')
 		(void)snprintf(source->why, sizeof source->why, "%s", why);
 	if (job->in >= 0)
 		(void)close(job->in);
@@ -249,8 +250,14 @@ begin(struct source *source, void (*line)(void *, const char *, size_t, bool, bo
 	source->lines = (struct lines){ .line = line, .context = source };
 	complaint_begin(&source->complaint, -1);
 	source->job = (struct job){
-		.path = source->path, .argv = source->argv.word, .in = in, .apart = true,
-		.grace = source->grace, .output = output, .ended = ended, .context = source,
+		.path = source->path,
+		.argv = source->argv.word,
+		.in = in,
+		.apart = true,
+		.grace = source->grace,
+		.output = output,
+		.ended = ended,
+		.context = source,
 	};
 	if (line != NULL)
 		source->job.env = environment;
@@ -296,19 +303,14 @@ source_measure(struct source *source)
 	for (size_t i = 0; i < source->count; i++)
 		if (source->items[i].wanted)
 			names[count++] = source->items[i].name;
-	in = rsync_names(names, count);
-	free(names);
-	if (in < 0)
-		return -1;
 	words_free(&source->argv);
 	rsync_begin(&source->argv, source->config);
 	words_add(&source->argv, "--list-only");
-	words_add(&source->argv, "--recursive"); /* --files-from switches it off otherwise */
-	words_add(&source->argv, "--files-from=-");
-	words_add(&source->argv, "--from0");
-	words_add(&source->argv, "--");
-	words_add(&source->argv, source->config->from);
-	words_add(&source->argv, source->config->to); /* asked for, but nothing is written to it */
+	/* a destination is asked for, but nothing is written to it */
+	in = rsync_items(&source->argv, source->config, names, count, source->config->to);
+	free(names);
+	if (in < 0)
+		return -1;
 	return begin(source, take_measure_line, in);
 }
 

@@ -16,9 +16,9 @@
 #include "words.h"
 
 struct item {
-	char *name;      /* bytes, no '/' and no NUL */
-	bool wanted;     /* by the next source_measure */
-	bool measured;   /* bytes and newest are known */
+	char *name;    /* bytes, no '/' and no NUL */
+	bool wanted;   /* by the next source_measure */
+	bool measured; /* bytes and newest are known */
 	int64_t bytes;
 	char newest[24]; /* as rsync_entry.time */
 };

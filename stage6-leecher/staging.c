@@ -178,7 +178,8 @@ check_link(const char *path, int level)
 	if (len < 0)
 		return complain(path, strerror(errno));
 	target[len] = '\0';
-	return leads_outside(target, level) ? complain(path, "a link that leads outside, refused") : 0;
+	return leads_outside(target, level) ? complain(path, "a link that leads outside, refused")
+					    : 0;
 }
 
 /* Files get the mode, directories also x for whom it gives r. */

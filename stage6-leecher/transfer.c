@@ -43,10 +43,9 @@ read_progress(struct transfer *transfer, const char *data, size_t len)
 			transfer->used = 0;
 			transfer->line_begins = true;
 		} else if (!isdigit((unsigned char)*data)) {
-			transfer->line_begins = transfer->line_begins && *data == ' ' &&
-			    transfer->used == 0;
-		} else if (transfer->line_begins &&
-		    transfer->used < sizeof transfer->number - 1) {
+			transfer->line_begins =
+			    transfer->line_begins && *data == ' ' && transfer->used == 0;
+		} else if (transfer->line_begins && transfer->used < sizeof transfer->number - 1) {
 			transfer->number[transfer->used++] = *data;
 		}
 	}
@@ -96,17 +95,12 @@ static char *const environment[] = { locale, NULL };
 static int
 begin(struct transfer *transfer, const char *name, const char *into, int log)
 {
-	int in = rsync_names(&name, 1);
+	int in;
 
+	words_add(&transfer->argv, "--links");
+	in = rsync_items(&transfer->argv, transfer->config, &name, 1, into);
 	if (in < 0)
 		return -1;
-	words_add(&transfer->argv, "--recursive"); /* --files-from switches it off otherwise */
-	words_add(&transfer->argv, "--links");
-	words_add(&transfer->argv, "--files-from=-");
-	words_add(&transfer->argv, "--from0");
-	words_add(&transfer->argv, "--");
-	words_add(&transfer->argv, transfer->config->from);
-	words_add(&transfer->argv, into);
 	complaint_begin(&transfer->complaint, log);
 	transfer->bytes = 0;
 	transfer->rate = 0;
@@ -115,9 +109,15 @@ begin(struct transfer *transfer, const char *name, const char *into, int log)
 	transfer->line_begins = true;
 	transfer->different = false;
 	transfer->job = (struct job){
-		.path = transfer->path, .argv = transfer->argv.word, .in = in, .apart = true,
-		.grace = transfer->grace, .env = environment,
-		.output = output, .ended = ended, .context = transfer,
+		.path = transfer->path,
+		.argv = transfer->argv.word,
+		.in = in,
+		.apart = true,
+		.grace = transfer->grace,
+		.env = environment,
+		.output = output,
+		.ended = ended,
+		.context = transfer,
 	};
 	if (command_path(transfer->argv.word[0], transfer->path, sizeof transfer->path) == 0 &&
 	    job_start(transfer->jobs, &transfer->job) == 0)

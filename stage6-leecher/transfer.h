@@ -18,7 +18,7 @@ struct transfer {
 	const struct config *config;
 	struct jobs *jobs;
 	int64_t grace;
-	void (*progress)(void *context); /* the figures below have changed */
+	void (*progress)(void *context);               /* the figures below have changed */
 	void (*ended)(void *context, const char *why); /* why is NULL when all is well */
 	void *context;
 

@@ -20,10 +20,13 @@ words_add(struct words *words, const char *word)
 	if (more == NULL)
 		out_of_memory();
 	words->word = more;
-	more[words->count] = strdup(word);
-	if (more[words->count] == NULL)
+
+	char *copy = strdup(word);
+
+	if (copy == NULL)
 		out_of_memory();
-	more[++words->count] = NULL;
+	more[words->count++] = copy;
+	more[words->count] = NULL;
 }
 
 void

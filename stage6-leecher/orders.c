@@ -2,10 +2,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "commands.h"
 #include "leech.h"
 #include "monotonic.h"
 #include "number.h"
+#include "orders.h"
 #include "staging.h"
 #include "text.h"
 
@@ -83,8 +83,7 @@ status(struct leech *leech, const char *argument, FILE *body)
 	if (pass->why[0] != '\0' && !pass->known)
 		fprintf(body, "last list: unknown: %s\n", pass->why);
 	if (leech->beat.set)
-		fprintf(body, "next pass in: %.0f s\n",
-		    seconds(leech->beat.due - monotonic_now()));
+		fprintf(body, "next pass in: %.0f s\n", seconds(leech->beat.due - monotonic_now()));
 	fprintf(body, "paused: %s\nlevel: %s\npid: %ld\nfrom: %s\nto: %s\n",
 	    leech->paused ? "yes" : "no", log_level_name(), (long)getpid(), leech->config.from,
 	    leech->config.to);
@@ -92,15 +91,16 @@ status(struct leech *leech, const char *argument, FILE *body)
 }
 
 void
-commands_log_status(struct leech *leech)
+orders_log_status(struct leech *leech)
 {
 	const struct pass *pass = &leech->pass;
 	char name[NAME_SHOWN] = "";
 
 	if (pass->phase >= PASS_COMPARING)
 		(void)text_escape(pass->entry.name, strlen(pass->entry.name), name, sizeof name);
-	log_say(LEVEL_INFO, "status: %s%s%s; last pass: %d pulled, %d failed, %d waiting", state(leech),
-	    name[0] != '\0' ? " " : "", name, pass->pulled, pass->failed, pass->waiting);
+	log_say(LEVEL_INFO, "status: %s%s%s; last pass: %d pulled, %d failed, %d waiting",
+	    state(leech), name[0] != '\0' ? " " : "", name, pass->pulled, pass->failed,
+	    pass->waiting);
 }
 
 static void
@@ -164,7 +164,8 @@ find(struct leech *leech, const char *name, struct entry *entry, FILE *body)
 
 	if (strlen(name) <= NAME_MAX && ledger_find(leech->ledger, name, entry) == 1)
 		return true;
-	(void)text_escape(name, strlen(name) <= NAME_MAX ? strlen(name) : NAME_MAX, shown, sizeof shown);
+	(void)text_escape(name, strlen(name) <= NAME_MAX ? strlen(name) : NAME_MAX, shown,
+	    sizeof shown);
 	fprintf(body, "%s: no such item", shown);
 	return false;
 }
@@ -327,7 +328,7 @@ static bool help(struct leech *leech, const char *argument, FILE *body);
 static const struct {
 	const char *name, *argument, *what;
 	bool (*obey)(struct leech *leech, const char *argument, FILE *body);
-} commands[] = {
+} orders[] = {
 	{ "status", NULL, "what is going on", status },
 	{ "items", NULL, "every item that is known, and how it stands", items },
 	{ "now", NULL, "a pass at once", now },
@@ -343,31 +344,31 @@ static const struct {
 	{ "help", NULL, "this list", help },
 };
 
-enum { COMMANDS = sizeof commands / sizeof commands[0] };
+enum { ORDERS = sizeof orders / sizeof orders[0] };
 
 static bool
 help(struct leech *leech, const char *argument, FILE *body)
 {
 	(void)leech;
 	(void)argument;
-	for (int i = 0; i < COMMANDS; i++)
-		fprintf(body, "%-7s %-9s %s\n", commands[i].name,
-		    commands[i].argument != NULL ? commands[i].argument : "", commands[i].what);
+	for (int i = 0; i < ORDERS; i++)
+		fprintf(body, "%-7s %-9s %s\n", orders[i].name,
+		    orders[i].argument != NULL ? orders[i].argument : "", orders[i].what);
 	return true;
 }
 
 bool
-commands_obey(void *context, char *words[], int count, FILE *body)
+orders_obey(void *context, char *words[], int count, FILE *body)
 {
-	for (int i = 0; i < COMMANDS; i++) {
-		int wanted = commands[i].argument != NULL ? 2 : 1;
+	for (int i = 0; i < ORDERS; i++) {
+		int wanted = orders[i].argument != NULL ? 2 : 1;
 
-		if (strcmp(words[0], commands[i].name) != 0)
+		if (strcmp(words[0], orders[i].name) != 0)
 			continue;
 		if (count == wanted)
-			return commands[i].obey(context, words[1], body);
-		fprintf(body, "usage: %s%s%s", commands[i].name, wanted == 2 ? " " : "",
-		    wanted == 2 ? commands[i].argument : "");
+			return orders[i].obey(context, words[1], body);
+		fprintf(body, "usage: %s%s%s", orders[i].name, wanted == 2 ? " " : "",
+		    wanted == 2 ? orders[i].argument : "");
 		return false;
 	}
 	fprintf(body, "unknown command: %s (try help)", words[0]);

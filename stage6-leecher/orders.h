@@ -1,8 +1,8 @@
 /*
  * What can be asked of a running leecher.
  */
-#ifndef COMMANDS_H
-#define COMMANDS_H
+#ifndef ORDERS_H
+#define ORDERS_H
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,9 +10,9 @@
 struct leech;
 
 /* What fifo.h asks for; the context is a struct leech. */
-bool commands_obey(void *context, char *words[], int count, FILE *body);
+bool orders_obey(void *context, char *words[], int count, FILE *body);
 
 /* One line of status, to the log. */
-void commands_log_status(struct leech *leech);
+void orders_log_status(struct leech *leech);
 
 #endif
