@@ -1,0 +1,96 @@
+# The only entry point. Plain POSIX make; nothing here installs packages: sh tests/deps does.
+#
+#: make                  build all stages
+#: make demo             see the leecher work, in about ten seconds
+#: make test             all tests; make test-stage1 ... test-stage6: the tests of one stage
+#: make diff N=4         what stage 4 adds to stage 3
+#: make memcheck         the tests with each program under valgrind
+#: make sanitize         the tests with AddressSanitizer and UBSan
+#: make lint             clang-format, clang-tidy, cppcheck, gcc -fanalyzer, shellcheck
+#: make bench            measurements beside other tools; sh tests/deps --bench installs those
+#: make install          PREFIX (default /usr/local), DESTDIR; make uninstall undoes it
+#: make clean            remove what was built
+#:
+#: CC, CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS reach every stage: make CC=clang CFLAGS='-O1 -g'
+
+CC = cc
+
+all: stage1 stage2 stage3 stage4 stage5 stage6
+
+have-build:
+	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' sh tests/deps --check build
+
+stage1: have-build
+	@cd stage1-fork && $(MAKE) all
+stage2: have-build
+	@cd stage2-daemon && $(MAKE) all
+stage3: have-build
+	@cd stage3-pidfile && $(MAKE) all
+stage4: have-build
+	@cd stage4-signals && $(MAKE) all
+stage5: have-build
+	@cd stage5-fifo && $(MAKE) all
+stage6: have-build
+	@cd stage6-leecher && $(MAKE) all
+
+demo: all
+	@sh tests/deps --check demo
+	@sh tests/demo
+
+test: all
+	@sh tests/run
+test-stage1: stage1
+	@sh tests/run 1
+test-stage2: stage2
+	@sh tests/run 2
+test-stage3: stage3
+	@sh tests/run 3
+test-stage4: stage4
+	@sh tests/run 4
+test-stage5: stage5
+	@sh tests/run 5
+test-stage6: stage6
+	@sh tests/run 6
+
+# README.md and what was built are left out; diff's exit code 1 only says that there is a difference.
+diff:
+	@case '$(N)' in [2-6]) ;; *) echo 'usage: make diff N=2 (up to 6)' >&2; exit 2 ;; esac; \
+	diff -ruN -x README.md -x '*.o' -x forkoff -x detach -x repeatd -x repeatctl \
+		-x leecher -x leecherctl stage$$(($(N) - 1))-* stage$(N)-* || test $$? -eq 1
+
+memcheck:
+	@sh tests/memcheck $(STAGE)
+sanitize:
+	@CC='$(CC)' sh tests/sanitize $(STAGE)
+lint:
+	@sh tests/lint
+bench: all
+	@sh tests/bench/run
+
+# Stages 3 and 4 are steps on the way to stage 5's repeatd.
+install: all
+	cd stage1-fork && $(MAKE) install
+	cd stage2-daemon && $(MAKE) install
+	cd stage5-fifo && $(MAKE) install
+	cd stage6-leecher && $(MAKE) install
+uninstall:
+	cd stage1-fork && $(MAKE) uninstall
+	cd stage2-daemon && $(MAKE) uninstall
+	cd stage5-fifo && $(MAKE) uninstall
+	cd stage6-leecher && $(MAKE) uninstall
+
+clean:
+	cd stage1-fork && $(MAKE) clean
+	cd stage2-daemon && $(MAKE) clean
+	cd stage3-pidfile && $(MAKE) clean
+	cd stage4-signals && $(MAKE) clean
+	cd stage5-fifo && $(MAKE) clean
+	cd stage6-leecher && $(MAKE) clean
+	rm -rf work
+
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile
+
+.PHONY: all have-build stage1 stage2 stage3 stage4 stage5 stage6 demo test test-stage1 \
+	test-stage2 test-stage3 test-stage4 test-stage5 test-stage6 diff memcheck sanitize lint \
+	bench install uninstall clean help

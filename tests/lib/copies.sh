@@ -1,0 +1,23 @@
+# shellcheck shell=sh
+# For sh, sourced by tests/memcheck, tests/sanitize, tests/lint and .ci/run from the repository's folder.
+
+# copies FOLDER [MAKE-ARGUMENT...]: copies of all stages under FOLDER, built there. Prints what went wrong.
+copies() {
+	copies_to=$1
+	shift
+	rm -rf "$copies_to"
+	mkdir -p "$copies_to" && cp -R stage[1-6]-* "$copies_to" || return 1
+	for copy in "$copies_to"/stage*; do
+		(cd "$copy" && make clean && make "$@") >"$copy/make.out" 2>&1 && continue
+		cat "$copy/make.out"
+		echo "does not build: make $* in ${copy##*/}"
+		return 1
+	done
+}
+
+# programs FOLDER: the programs that were built in it.
+programs() {
+	for program in forkoff detach repeatd repeatctl leecher leecherctl; do
+		[ -x "$1/$program" ] && echo "$program"
+	done
+}

@@ -1,0 +1,172 @@
+# Stage 1: forkoff COMMAND [ARG...]
+# The first half is what forkoff promises, the second what is still wrong with it: stage 2 turns each of those round.
+#
+# shellcheck disable=SC2154 # code, out, err and pid come from lib/common
+# shellcheck disable=SC2016 # what stands in single quotes is for another shell
+# shellcheck disable=SC2030,SC2031 # every test is a process of its own
+
+load lib/common
+setup() { stage 1; }
+teardown() { clean_up; }
+setup_file() {
+	# These tests take milliseconds each; bats would wait a whole second before each pair.
+	export BATS_NO_PARALLELIZE_WITHIN_FILE=true
+	# A launcher that does not return must not hold up the others.
+	export BATS_TEST_TIMEOUT=$((15 * SLOWER))
+}
+
+SEE="stage1-fork/README.md, What you should see"
+WRONG="stage1-fork/README.md, What is still wrong"
+
+# What it promises
+
+@test "forkoff prints the pid of COMMAND and a newline on stdout, nothing else" {
+	launch forkoff
+	expect "stdout, with a dot behind its end" "$pid"$'\n.' "$(cat .out && echo .)" "$SEE"
+}
+
+@test "forkoff leaves with 0 while COMMAND still runs" {
+	launch forkoff
+	alive "$pid" || fail "COMMAND (pid $pid) has ended with forkoff" "  see:      $SEE"
+}
+
+@test "forkoff has nothing to say on stderr when all goes well" {
+	launch forkoff
+	expect "stderr" "" "$(<.err)" "$SEE"
+}
+
+@test "COMMAND gets its arguments unchanged, also empty ones and those that look like options" {
+	exits 0 forkoff sh -c 'printf "<%s>" "$@" >said.new; mv said.new said' sh -h '' 'two  words' '*' -- $'new\nline'
+	wait_until 10 test -e said
+	expect "arguments" $'<-h><><two  words><*><--><new\nline>' "$(<said)" "$SEE"
+}
+
+@test "-- ends the options of forkoff" {
+	launch forkoff --
+	expect "pid" "$pid" "$out" "$SEE"
+}
+
+@test "COMMAND is looked up in PATH" {
+	mkdir bin
+	printf '#!/bin/sh\n%s\n' "$STAY" >bin/a-command-of-ours
+	chmod +x bin/a-command-of-ours
+	PATH=$PWD/bin:$PATH exits 0 forkoff a-command-of-ours
+	is_up
+	expect "pid" "$pid" "$out" "$SEE"
+}
+
+@test "COMMAND with a slash is taken as a path" {
+	printf '#!/bin/sh\n%s\n' "$STAY" >program
+	chmod +x program
+	exits 0 forkoff ./program
+	is_up
+	expect "pid" "$pid" "$out" "$SEE"
+}
+
+@test "the orphan gets a new parent: init or the nearest subreaper" {
+	launch forkoff
+	expect "parent of COMMAND" "$(orphans_parent)" "$(stat_field "$pid" 4)" "$SEE"
+}
+
+@test "forkoff without COMMAND is bad usage: exit 125" {
+	exits 125 forkoff
+	expect_like "stderr" 'forkoff' "$err" "$SEE"
+	expect "stdout" "" "$out" "$SEE"
+}
+
+@test "an unknown option is bad usage: exit 125, and COMMAND does not run" {
+	exits 125 forkoff -x touch ran
+	expect "files made" "" "$(ls)" "$SEE"
+}
+
+@test "-h prints help on stdout and exits 0" {
+	exits 0 forkoff -h
+	expect_like "stdout" 'forkoff.*COMMAND' "$out" "$SEE"
+	expect "stderr" "" "$err" "$SEE"
+}
+
+@test "-V prints the version on stdout and exits 0" {
+	exits 0 forkoff -V
+	expect_like "stdout" '^forkoff.*[0-9]' "$out" "$SEE"
+	expect "stderr" "" "$err" "$SEE"
+}
+
+@test "a fork that fails is told: exit 125, no pid, and the reason" {
+	needs_strace
+	exits 125 broken_by fork,vfork,clone,clone3:error=EAGAIN forkoff touch ran
+	expect "stdout" "" "$out" "$SEE"
+	expect_like "stderr" '^forkoff: .+: .+' "$err" "$SEE"
+}
+
+@test "a pid that cannot be printed is a failure of forkoff: exit 125" {
+	exits 125 from 'exec >/dev/full' forkoff true
+	expect_like "stderr" '^forkoff: .+: .+' "$err" "$SEE"
+}
+
+@test "the child says why it cannot execute COMMAND, and ends" {
+	exits 0 forkoff /no/such/command
+	wait_until 10 nobody_left
+	expect_like "stderr" '^forkoff: .*/no/such/command: .+' "$(<.err)" "$SEE"
+}
+
+@test "the pid is printed once, not a second time by a child that cannot execute COMMAND" {
+	exits 0 forkoff /no/such/command
+	wait_until 10 nobody_left
+	expect_like "stdout" '^[0-9]+$' "$(<.out)" "$SEE"
+}
+
+# What is still wrong
+
+@test "still wrong: COMMAND stays in the launcher's session" {
+	launch forkoff
+	expect "session" "$(stat_field "$BASHPID" 6)" "$(stat_field "$pid" 6)" "$WRONG"
+}
+
+@test "still wrong: COMMAND keeps the launcher's terminal" {
+	printf '#!/bin/sh\nps -o tty= -p $$ >new && mv new its\n' >tell
+	chmod +x tell
+	on_terminal 'ps -o tty= -p $$ >ours; forkoff ./tell; until [ -e its ]; do sleep 0.02; done'
+	expect_like "terminal of the launcher" pts "$(<ours)" "$WRONG"
+	expect "terminal of COMMAND" "$(<ours)" "$(<its)" "$WRONG"
+}
+
+@test "still wrong: COMMAND keeps stdin, stdout and stderr" {
+	launch forkoff
+	expect "descriptors 0, 1 and 2" "/dev/null"$'\n'"$PWD/.out"$'\n'"$PWD/.err" \
+		"$(readlink "/proc/$pid/fd/"[012])" "$WRONG"
+}
+
+@test "still wrong: COMMAND keeps every other descriptor" {
+	exec 120</dev/zero
+	launch forkoff
+	expect "descriptor 120 of COMMAND" /dev/zero "$(readlink "/proc/$pid/fd/120")" "$WRONG"
+}
+
+@test 'still wrong: \$(forkoff sleep 60) hangs until COMMAND ends' {
+	mkfifo pipe
+	forkoff sleep 60 >pipe 3>&- &
+	exec 5<pipe
+	wait "$!"
+	read -r -t 10 -u 5 pid
+	# read -t 0 is true when there is something to read; the end of the file would count.
+	if read -r -t 0 -u 5; then fail "the pipe has an end, although COMMAND runs" "  see:      $WRONG"; fi
+	kill "$pid"
+	code=0
+	read -r -t 10 -u 5 || code=$?
+	expect "the pipe after the end of COMMAND (1: end of file)" 1 "$code" "$WRONG"
+}
+
+@test "still wrong: COMMAND keeps the launcher's directory, so that it stays in use" {
+	launch forkoff
+	expect "directory" "$PWD" "$(readlink "/proc/$pid/cwd")" "$WRONG"
+}
+
+@test "still wrong: exit 0 although COMMAND does not exist" {
+	exits 0 forkoff no-such-command
+	expect_like "stdout is a pid all the same" '^[0-9]+$' "$out" "$WRONG"
+}
+
+@test "still wrong: exit 0 although COMMAND cannot be executed" {
+	exits 0 forkoff /
+	expect_like "stdout is a pid all the same" '^[0-9]+$' "$out" "$WRONG"
+}

@@ -1,0 +1,619 @@
+# Stage 2: detach [-C DIR] [-m UMASK] [-o FILE] [-e FILE] [-t SECONDS] COMMAND [ARG...]
+#
+# shellcheck disable=SC2154 # code, out, err and pid come from lib/common
+# shellcheck disable=SC2016 # what stands in single quotes is for another shell
+# shellcheck disable=SC2030,SC2031 # every test is a process of its own
+
+load lib/common
+setup() {
+	stage 2
+	# A PATH without folders that we may not search: those make 'not found' a 'permission denied'.
+	PLAIN=${PATH%%:*}:/usr/bin:/bin
+}
+teardown() { clean_up; }
+setup_file() {
+	# These tests take milliseconds each; bats would wait a whole second before each pair.
+	export BATS_NO_PARALLELIZE_WITHIN_FILE=true
+	# A launcher that does not return must not hold up the others.
+	export BATS_TEST_TIMEOUT=$((15 * SLOWER))
+}
+
+TRUTH="stage2-daemon/README.md, The truth about the launch"
+STATE="stage2-daemon/README.md, What COMMAND gets"
+FILES="stage2-daemon/README.md, Where the output goes"
+OPTIONS="stage2-daemon/README.md, The options"
+
+# All the ways in which a launcher can have lost its standard descriptors.
+CLOSED=(':' 'exec 0<&-' 'exec 1>&-' 'exec 2>&-' 'exec 0<&- 1>&-' 'exec 0<&- 2>&-' 'exec 1>&- 2>&-'
+	'exec 0<&- 1>&- 2>&-')
+
+# What strace is to wait for: see broken_by.
+SLEEP=$(command -v sleep)
+
+# refused CODE WHY DETACH...: exits CODE; nothing on stdout, one line like WHY on stderr; no process lives on.
+refused() {
+	local want=$1 why=$2
+	shift 2
+	exits "$want" "$@"
+	expect "stdout" "" "$out" "$TRUTH"
+	expect_like "stderr" "^detach: $why" "$err" "$TRUTH"
+	wait_until 5 nobody_left || fail "processes live on: $(marked_pids)" "  see:      $TRUTH"
+}
+
+# nothing_launched CODE DETACH...: exits CODE, says why, no process lives on, and no file but 'old' is there, as it was.
+nothing_launched() {
+	echo "old text" >old
+	refused "$1" '.*' "${@:2}"
+	expect "files after: ${*:2}" "old" "$(ls)" "$TRUTH"
+	expect "text of 'old' after: ${*:2}" "old text" "$(<old)" "$TRUTH"
+}
+
+# a_terminal: makes a terminal that no session has yet; leaves its name in $terminal.
+a_terminal() {
+	python3 -c 'import os, signal; _, tty = os.openpty(); print(os.ttyname(tty), flush=True); signal.pause()' \
+		>.tty 3>&- 4>&- &
+	wait_until 10 test -s .tty
+	terminal=$(<.tty)
+}
+
+# ---- the truth about the launch
+
+@test "detach prints the pid of COMMAND and a newline on stdout, nothing else" {
+	launch detach
+	expect "stdout, with a dot behind its end" "$pid"$'\n.' "$(cat .out && echo .)" "$TRUTH"
+}
+
+@test "detach leaves with 0 while COMMAND runs" {
+	launch detach
+	alive "$pid" || fail "COMMAND (pid $pid) has ended with detach" "  see:      $TRUTH"
+}
+
+@test "detach has nothing to say on stderr when all goes well" {
+	launch detach
+	expect "stderr" "" "$(<.err)" "$TRUTH"
+}
+
+@test "exit 0 comes only after the exec of COMMAND succeeded, however long that takes" {
+	needs_strace
+	broken_by execve:delay_enter=200000 -P "$SLEEP" detach sleep 60 >.out 2>.err 3>&- 4>&- &
+	wait_until 10 test -s .out
+	expect "what the process is when its pid is printed" "sleep 60 " "$(tr '\0' ' ' <"/proc/$(<.out)/cmdline")" "$TRUTH"
+}
+
+@test "COMMAND that is not found: exit 127, and why" {
+	PATH=$PLAIN refused 127 '.*no-such-command' detach no-such-command
+}
+
+@test "COMMAND with a slash that is not found: exit 127, and why" {
+	refused 127 '.*/no/such/command' detach /no/such/command
+}
+
+@test "an empty COMMAND is not found: exit 127" {
+	refused 127 '.*' detach ''
+}
+
+@test "COMMAND without the right to execute it: exit 126, and why" {
+	echo 'echo hello' >script
+	refused 126 '.*\./script' detach ./script
+}
+
+@test "COMMAND found in PATH without the right to execute it: exit 126, and why" {
+	mkdir bin
+	echo 'echo hello' >bin/a-command-of-ours
+	PATH=$PLAIN:$PWD/bin refused 126 '.*a-command-of-ours' detach a-command-of-ours
+}
+
+@test "COMMAND that is a directory: exit 126, and why" {
+	refused 126 '.*/usr' detach /usr
+}
+
+@test "COMMAND whose interpreter is missing: exit 126, and the message says so" {
+	printf '#!/no/such/interpreter\n' >script
+	chmod +x script
+	refused 126 '.*' detach ./script
+	expect_like "stderr" 'interpreter' "$err" "$TRUTH"
+}
+
+@test "COMMAND found in PATH whose interpreter is missing: exit 126 as well" {
+	mkdir bin
+	printf '#!/no/such/interpreter\n' >bin/a-command-of-ours
+	chmod +x bin/a-command-of-ours
+	PATH=$PLAIN:$PWD/bin refused 126 '.*a-command-of-ours.*' detach a-command-of-ours
+}
+
+@test "the reason of a failure goes to the launcher's stderr, not to the file for COMMAND's" {
+	touch old
+	exits 127 detach -e "$PWD/old" /no/such/command
+	expect "text in the file of -e" "" "$(<old)" "$FILES"
+}
+
+@test "with any of 0, 1 and 2 closed, a COMMAND that is not found is still exit 127" {
+	local closed
+	for closed in "${CLOSED[@]}"; do exits 127 from "$closed" detach /no/such/command; done
+}
+
+@test "with any of 0, 1 and 2 closed, no message and no pid gets into the files of -o and -e" {
+	local closed
+	for closed in "${CLOSED[@]}"; do
+		touch o e
+		exits 127 from "$closed" detach -o o -e e /no/such/command
+		launch from "$closed" detach -o o -e e
+		expect "text in the files, from: $closed" "" "$(cat o e)" "$FILES"
+	done
+}
+
+@test "with SIGCHLD ignored, the exit code is still the truth" {
+	exits 127 from 'trap "" CHLD' detach /no/such/command
+	launch from 'trap "" CHLD' detach
+}
+
+@test "with all signals ignored and blocked, the exit code is still the truth" {
+	exits 127 env --ignore-signal --block-signal detach /no/such/command
+	launch env --ignore-signal --block-signal detach
+}
+
+@test "with few descriptors to be had, the exit code is still the truth" {
+	local limit
+	for limit in 3 4 5 6 7 8 9 10; do
+		code=0
+		from "ulimit -n $limit" detach -o o mkdir "$PWD/ran" </dev/null >.out 2>.err 3>&- 4>&- || code=$?
+		if [[ $code == 0 ]]; then
+			wait_until 5 test -d ran || fail "exit 0, but COMMAND did not run, with ulimit -n $limit" "  see:      $TRUTH"
+			rmdir ran
+		else
+			wait_until 5 nobody_left
+			expect "COMMAND did run after exit $code with ulimit -n $limit" "" "$(ls -d ran 2>/dev/null)" "$TRUTH"
+			expect "stdout with exit $code and ulimit -n $limit" "" "$(<.out)" "$TRUTH"
+		fi
+	done
+}
+
+@test "a fork that fails is told: exit 125, and why" {
+	needs_strace
+	refused 125 '.*' broken_by fork,vfork,clone,clone3:error=EAGAIN detach sleep 60
+}
+
+@test "a fork that fails after the first one is told as well" {
+	needs_root
+	local somebody=$((1000000000 + BASHPID)) limit
+	as_somebody() { prlimit --nproc="$limit" setpriv --reuid="$somebody" --clear-groups "$@"; }
+	limit=9
+	as_somebody detach -V >/dev/null 2>&1 || skip "another user may not execute the program here"
+	for limit in 1 2; do nothing_launched 125 as_somebody detach sleep 60; done
+}
+
+@test "a process that dies without a word before the exec is a failure: exit 125" {
+	needs_strace
+	refused 125 '.*' broken_by execve:signal=KILL -P "$SLEEP" detach sleep 60
+}
+
+@test "a process that dies without a word while it detaches is a failure: exit 125" {
+	needs_strace
+	refused 125 '.*' broken_by setsid:signal=KILL detach sleep 60
+}
+
+@test "a session that cannot be had is a failure: exit 125" {
+	needs_strace
+	refused 125 '.*' broken_by setsid:error=EPERM detach sleep 60
+}
+
+@test "a launch that is not through within -t is killed and reported: exit 125, nothing left" {
+	needs_strace
+	nothing_launched 125 broken_by execve:delay_enter=500000 -P "$SLEEP" detach -t 0.2 -o new -e old sleep 60
+}
+
+@test "a launch that hangs while it detaches is killed and reported: exit 125, nothing left" {
+	needs_strace
+	nothing_launched 125 broken_by setsid:signal=STOP detach -t 0.2 -o new -e old sleep 60
+}
+
+@test "-t holds with all signals ignored and blocked" {
+	needs_strace
+	refused 125 '.*' broken_by setsid:signal=STOP env --ignore-signal --block-signal detach -t 0.2 sleep 60
+}
+
+@test "every reason is one line on stderr, in the form detach: WHAT: WHY" {
+	needs_strace
+	local form='^detach: [^:]+: [^'$'\n'']+$'
+	PATH=$PLAIN refused 127 "" detach no-such-command
+	expect_like "not found" "$form" "$err" "$TRUTH"
+	refused 126 "" detach /
+	expect_like "not executable" "$form" "$err" "$TRUTH"
+	refused 125 "" detach -C nowhere true
+	expect_like "no directory" "$form" "$err" "$TRUTH"
+	refused 125 "" detach -o nowhere/file true
+	expect_like "no file" "$form" "$err" "$TRUTH"
+	refused 125 "" broken_by setsid:signal=KILL detach true
+	expect_like "died without a word" "$form" "$err" "$TRUTH"
+	refused 125 "" broken_by setsid:signal=STOP detach -t 0.1 true
+	expect_like "took too long" "$form" "$err" "$TRUTH"
+}
+
+@test "-t is over with the launch: COMMAND itself may take longer" {
+	exits 0 detach -t "$SLOWER" sh -c "sleep $SLOWER.3; touch '$PWD/through'"
+	wait_until 10 test -e through
+}
+
+@test "a pid that cannot be printed: exit 125, why, and COMMAND is ended again" {
+	refused 125 '.+: .+' from 'exec >/dev/full' detach sleep 60
+}
+
+@test "a reader of the pid who has left: exit 125, why, and COMMAND is ended again" {
+	mkfifo pipe
+	exec 5<>pipe
+	exec 6>pipe 5>&-
+	refused 125 '.+: .+' from 'exec >&6 6>&-' env --default-signal=PIPE detach sleep 60
+}
+
+@test "COMMAND is ended again also if it has left for a session of its own meanwhile" {
+	needs_strace
+	# The write of the pid is delayed, so that COMMAND is away when it fails. strace stays as long as COMMAND.
+	broken_by write:delay_enter=200000 -P /dev/full detach setsid sleep 60 >/dev/full 2>.err 3>&- 4>&- &
+	local launcher=$!
+	wait_until 5 dead "$launcher" || fail "COMMAND lives on" "  see:      $TRUTH"
+}
+
+@test "with stdout closed no pid is wanted: exit 0, and COMMAND runs" {
+	launch from 'exec >&-' detach
+	alive "$pid" || fail "COMMAND (pid $pid) does not run" "  see:      $TRUTH"
+}
+
+@test 'x=\$(detach sleep 60) returns at once' {
+	code=0
+	timeout $((20 * SLOWER)) bash -c 'pid=$(detach sleep 60); kill -0 "$pid"' 3>&- 4>&- || code=$?
+	expect "exit code (124: it did not return)" 0 "$code" "$TRUTH"
+}
+
+@test "detach sleep 60 2>&1 | cat returns at once" {
+	code=0
+	timeout $((20 * SLOWER)) bash -c 'detach sleep 60 2>&1 | cat >pid' 3>&- 4>&- || code=$?
+	expect "exit code (124: it did not return)" 0 "$code" "$TRUTH"
+}
+
+@test "a pipe on any other inherited descriptor is let go as well" {
+	mkfifo pipe
+	exits 0 detach sleep 60 9>pipe &
+	exec 5<pipe
+	wait "$!"
+	code=0
+	read -r -t 10 -u 5 || code=$?
+	expect "the pipe (1: end of file)" 1 "$code" "$TRUTH"
+}
+
+@test "no zombie and no helper stays behind: of all detach started, only COMMAND is left" {
+	python3 -c '
+import ctypes, signal, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER; but this one never reaps
+subprocess.call(sys.argv[1:])
+open("launched", "w")
+signal.pause()' detach sh -c "$STAY" >.out 2>.err 3>&- 4>&- &
+	local reaper=$!
+	wait_until 10 test -e launched
+	is_up
+	only_command() { [[ $(ps -o pid= --ppid "$reaper" | tr -d ' ') == "$pid" ]]; }
+	wait_until 2 only_command || fail "children of the subreaper" "  expected: $pid" \
+		"  came:     $(ps -o pid=,stat=,args= --ppid "$reaper")" "  see:      $TRUTH"
+}
+
+@test "a launch that fails leaves no file that it made, and leaves those that were there as they were" {
+	nothing_launched 127 detach -o new -e "$PWD/old" /no/such/command
+	nothing_launched 126 detach -o "$PWD/old" -e new /usr
+	nothing_launched 127 detach -o new -e new /no/such/command
+	nothing_launched 125 detach -C nowhere -o new -e old true
+	nothing_launched 125 detach -o new -e nowhere/file true
+	nothing_launched 125 detach -o nowhere/file -e new true
+}
+
+@test "bad usage makes no file" {
+	exits 125 detach -o new -m 8 true
+	exits 125 detach -o new -t x true
+	exits 125 detach -o new
+	expect "files" "" "$(ls)" "$TRUTH"
+}
+
+# ---- what COMMAND gets
+
+@test "COMMAND has a session of its own" {
+	launch detach
+	[[ $(stat_field "$pid" 6) != "$(stat_field "$BASHPID" 6)" ]] ||
+		fail "COMMAND is in the launcher's session" "  see:      $STATE"
+}
+
+@test "COMMAND does not lead its session" {
+	launch detach
+	[[ $(stat_field "$pid" 6) != "$pid" ]] || fail "COMMAND leads its session" "  see:      $STATE"
+}
+
+@test "COMMAND has a session of its own also if the launcher leads one" {
+	launch setsid --wait sh -c 'echo $$ >leader; "$@"' sh detach
+	[[ $(stat_field "$pid" 6) != "$(<leader)" ]] || fail "COMMAND is in the launcher's session" "  see:      $STATE"
+}
+
+@test "COMMAND has no terminal, although the launcher has one" {
+	printf '#!/bin/sh\nps -o tty= -p $$ >new && mv new its\n' >tell
+	chmod +x tell
+	on_terminal 'ps -o tty= -p $$ >ours; detach -C . ./tell; until [ -e its ]; do sleep 0.02; done'
+	expect_like "terminal of the launcher" pts "$(<ours)" "$STATE"
+	expect "terminal of COMMAND" "?" "$(<its)" "$STATE"
+}
+
+@test "COMMAND gets no controlling terminal by opening one" {
+	a_terminal
+	exits 0 detach sh -c 'exec 5<>"$0"; '"$STAY" "$terminal"
+	is_up
+	expect "descriptor 5 of COMMAND" "$terminal" "$(readlink "/proc/$pid/fd/5")" "$STATE"
+	expect "controlling terminal of COMMAND" 0 "$(stat_field "$pid" 7)" "$STATE"
+}
+
+@test "a terminal as the file of -o does not become the controlling terminal" {
+	a_terminal
+	launch setsid --wait detach -o "$terminal"
+	expect "descriptor 1 of COMMAND" "$terminal" "$(readlink "/proc/$pid/fd/1")" "$STATE"
+	expect "controlling terminal of COMMAND" 0 "$(stat_field "$pid" 7)" "$STATE"
+}
+
+@test "the parent of COMMAND is init or the nearest subreaper, at once" {
+	launch detach
+	expect "parent of COMMAND" "$(orphans_parent)" "$(stat_field "$pid" 4)" "$STATE"
+}
+
+@test "COMMAND runs in /" {
+	launch detach
+	expect "directory" / "$(readlink "/proc/$pid/cwd")" "$STATE"
+}
+
+@test "a deleted current directory does not disturb detach" {
+	launch from 'mkdir gone; cd gone; rmdir ../gone' detach
+	expect "directory" / "$(readlink "/proc/$pid/cwd")" "$STATE"
+}
+
+@test "-C DIR: COMMAND runs in DIR, seen from the caller's directory" {
+	mkdir -p "a dir/below"
+	launch detach -C "a dir/below"
+	expect "directory" "$PWD/a dir/below" "$(readlink "/proc/$pid/cwd")" "$OPTIONS"
+}
+
+@test "-C with a directory that is missing, or is none: exit 125, and why" {
+	touch file
+	refused 125 '.*nowhere' detach -C nowhere true
+	refused 125 '.*file' detach -C file true
+}
+
+@test "umask 027, whatever the launcher's was" {
+	local umask
+	for umask in 0 022 077; do
+		launch from "umask $umask" detach
+		expect "umask of COMMAND, from umask $umask" 0027 "$(proc_status "$pid" Umask)" "$STATE"
+	done
+}
+
+@test "-m UMASK: an octal number, with or without leading zeros" {
+	local umask
+	for umask in 0 22 077 0007 777; do
+		rm -f mask
+		exits 0 detach -m "$umask" -o mask sh -c umask
+		wait_until 10 test -s mask
+		expect "umask of COMMAND with -m $umask" "$(printf %04o $((8#$umask)))" "$(<mask)" "$OPTIONS"
+	done
+}
+
+@test "-m with anything else is bad usage: exit 125, and COMMAND does not run" {
+	local umask
+	for umask in '' 8 029 -1 +22 0x1f ' 22' '22 ' 1000 u=rwx 0o22 99999999999999999999; do
+		refused 125 '.*' detach -m "$umask" touch "$PWD/ran"
+	done
+	expect "files" "" "$(ls)" "$OPTIONS"
+}
+
+@test "COMMAND gets descriptors 0, 1 and 2, each open on /dev/null" {
+	launch detach
+	expect "descriptors" "0 1 2" "$(descriptors "$pid")" "$STATE"
+	expect "what they are" $'/dev/null\n/dev/null\n/dev/null' "$(readlink "/proc/$pid/fd/"[012])" "$STATE"
+}
+
+@test "with any of 0, 1 and 2 closed, COMMAND gets all three, the right way round" {
+	local closed
+	for closed in "${CLOSED[@]}"; do
+		launch from "$closed" detach -o o -e e
+		expect "descriptors, from: $closed" "0 1 2" "$(descriptors "$pid")" "$STATE"
+		expect "what they are, from: $closed" "/dev/null"$'\n'"$PWD/o"$'\n'"$PWD/e" \
+			"$(readlink "/proc/$pid/fd/"[012])" "$STATE"
+	done
+}
+
+@test "a hundred inherited descriptors are closed" {
+	local fd
+	for fd in {120..219}; do eval "exec $fd</dev/null"; done
+	launch detach
+	expect "descriptors" "0 1 2" "$(descriptors "$pid")" "$STATE"
+}
+
+@test "an inherited descriptor above the limit is closed" {
+	exec 200</dev/null
+	launch from 'ulimit -n 100' detach
+	expect "descriptors" "0 1 2" "$(descriptors "$pid")" "$STATE"
+}
+
+@test "COMMAND reads end of file, and may write to stdout and stderr" {
+	exits 0 detach sh -c 'read -r x; [ $? = 1 ] && echo x && echo y >&2 && ln -s "$$" "$TEST_MARK/up"'
+	is_up
+}
+
+@test "COMMAND can read and write in peace: its descriptors are not non-blocking" {
+	mkfifo pipe
+	exec 5<>pipe
+	launch detach -o pipe
+	expect "O_NONBLOCK among the flags of descriptor 1" 0 \
+		"$(($(sed -n 's/^flags:[[:space:]]*//p' "/proc/$pid/fdinfo/1") & 04000))" "$STATE"
+}
+
+# Not from a shell, which may change them for itself.
+signals() {
+	exits 0 "$@" detach -o signals cat /proc/self/status
+	wait_until 10 grep -q ^nonvoluntary_ctxt_switches signals
+}
+
+@test "COMMAND begins with no signal blocked" {
+	signals env --block-signal
+	expect "signal mask" "SigBlk: 0000000000000000" "$(grep ^SigBlk signals | tr '\t' ' ')" "$STATE"
+}
+
+@test "COMMAND begins with no signal ignored" {
+	signals env --ignore-signal
+	expect "ignored signals" "SigIgn: 0000000000000000" "$(grep ^SigIgn signals | tr '\t' ' ')" "$STATE"
+}
+
+@test "COMMAND gets the environment as it was" {
+	env -i "TEST_MARK=$TEST_MARK" "PATH=$PATH" 'EMPTY=' $'ODD=two  words\nand = a line' "$(command -v detach)" \
+		sh -c "$STAY" >.out 2>.err 3>&- 4>&-
+	is_up
+	# A program that is started through a shell has these as well.
+	expect "environment" "EMPTY=;ODD=two  words"$'\n'"and = a line;PATH=$PATH;TEST_MARK=$TEST_MARK;" \
+		"$(grep -zvE '^(PWD|OLDPWD|SHLVL|_)=' "/proc/$pid/environ" | sort -z | tr '\0' ';')" "$STATE"
+}
+
+@test "COMMAND gets its arguments unchanged, also empty ones and those that look like options" {
+	exits 0 detach -o said sh -c 'printf "<%s>" "$@"; ln -s "$$" "$TEST_MARK/up"' sh -h '' 'two  words' '*' -- $'new\nline'
+	is_up
+	expect "arguments" $'<-h><><two  words><*><--><new\nline>' "$(<said)" "$STATE"
+}
+
+@test "COMMAND with a slash is meant from the caller's directory, also with -C" {
+	mkdir bin dir
+	printf '#!/bin/sh\n%s\n' "$STAY" >bin/program
+	chmod +x bin/program
+	exits 0 detach -C dir bin/program
+	is_up
+	expect "pid" "$pid" "$out" "$STATE"
+}
+
+# ---- where the output goes
+
+@test "-o FILE gets what COMMAND writes to stdout, -e FILE what it writes to stderr" {
+	exits 0 detach -o o -e e sh -c 'echo out; echo err >&2; ln -s "$$" "$TEST_MARK/up"'
+	is_up
+	expect "text in both files" "o:out e:err" "o:$(<o) e:$(<e)" "$FILES"
+}
+
+@test "with -o alone, stderr goes to /dev/null" {
+	launch detach -o o
+	expect "what 1 and 2 are" "$PWD/o"$'\n/dev/null' "$(readlink "/proc/$pid/fd/"[12])" "$FILES"
+}
+
+@test "the files are opened from the caller's directory, also with -C" {
+	mkdir dir
+	launch detach -C dir -o o -e e
+	expect "what 1 and 2 are" "$PWD/o"$'\n'"$PWD/e" "$(readlink "/proc/$pid/fd/"[12])" "$FILES"
+}
+
+@test "the files are made with mode 0640, whatever the launcher's umask" {
+	local umask
+	for umask in 0 022 077; do
+		rm -f o e
+		launch from "umask $umask" detach -o o -e e
+		expect "modes, from umask $umask" $'640\n640' "$(stat -c %a o e)" "$FILES"
+	done
+}
+
+@test "a file that is there keeps its mode and its text: it is appended to" {
+	echo first >o
+	chmod 600 o
+	exits 0 detach -o o sh -c 'echo second; ln -s "$$" "$TEST_MARK/up"'
+	is_up
+	expect "mode and text" $'600 first\nsecond' "$(stat -c %a o) $(<o)" "$FILES"
+}
+
+@test "two writers of one file do not overwrite each other" {
+	launch detach -o o -e e
+	expect "O_APPEND among the flags of 1 and 2" "1 1" \
+		"$(for fd in 1 2; do echo $((($(sed -n 's/^flags:[[:space:]]*//p' "/proc/$pid/fdinfo/$fd") & 02000) != 0)); done | xargs)" "$FILES"
+}
+
+@test "the same name for -o and -e is one open file" {
+	exits 0 detach -o both -e both sh -c "echo out; $STAY"
+	is_up
+	# One open file has one position, which both descriptors see.
+	expect "position of descriptor 2 after 4 bytes went to 1" 4 \
+		"$(sed -n 's/^pos:[[:space:]]*//p' "/proc/$pid/fdinfo/2")" "$FILES"
+}
+
+@test "a file that cannot be opened: exit 125, and why" {
+	mkdir dir
+	refused 125 '.*dir' detach -o dir true
+	refused 125 '.*nowhere/file' detach -o nowhere/file true
+	refused 125 '.*dir' detach -e dir true
+	refused 125 '.*' detach -o '' true
+}
+
+@test "a file that may not be written: exit 125, and why" {
+	touch file
+	chmod 444 file
+	# Root may write everywhere by a right that can be given away.
+	if [[ $EUID -eq 0 ]]; then
+		refused 125 '.*file' setpriv --bounding-set=-dac_override detach -o file true
+	else
+		refused 125 '.*file' detach -o file true
+	fi
+}
+
+@test "a FIFO that nobody reads does not hang the launch: exit 125, and why" {
+	mkfifo pipe
+	refused 125 '.*pipe' timeout $((20 * SLOWER)) detach -o pipe true
+}
+
+@test "a FIFO that somebody reads gets the output" {
+	mkfifo pipe
+	exec 5<>pipe
+	exits 0 detach -o pipe echo hello
+	read -r -t 10 -u 5 line
+	expect "line in the FIFO" hello "$line" "$FILES"
+}
+
+# ---- the options
+
+@test "detach without COMMAND is bad usage: exit 125" {
+	exits 125 detach
+	expect_like "stderr" 'detach' "$err" "$OPTIONS"
+	expect "stdout" "" "$out" "$OPTIONS"
+}
+
+@test "an unknown option is bad usage: exit 125, and COMMAND does not run" {
+	exits 125 detach -x touch "$PWD/ran"
+	expect_like "stderr" 'detach' "$err" "$OPTIONS"
+	expect "files" "" "$(ls)" "$OPTIONS"
+}
+
+@test "an option without its argument is bad usage: exit 125" {
+	local option
+	for option in -C -m -o -e -t; do exits 125 detach "$option"; done
+}
+
+@test "-t takes seconds with decimals" {
+	launch detach -t 10
+	launch detach -t 9.75
+}
+
+@test "-t with anything else is bad usage: exit 125, and COMMAND does not run" {
+	local seconds
+	for seconds in '' x -1 +1 1e3 0x10 ' 1' '1 ' 1s 1.2.3 1,5 . inf nan 99999999999999999999; do
+		refused 125 '.*' detach -t "$seconds" touch "$PWD/ran"
+	done
+	expect "files" "" "$(ls)" "$OPTIONS"
+}
+
+@test "-- ends the options of detach" {
+	launch detach --
+	expect "pid" "$pid" "$out" "$OPTIONS"
+}
+
+@test "-h prints help on stdout and exits 0" {
+	exits 0 detach -h
+	expect_like "stdout" 'detach.*COMMAND' "$out" "$OPTIONS"
+	expect "stderr" "" "$err" "$OPTIONS"
+}
+
+@test "-V prints the version on stdout and exits 0" {
+	exits 0 detach -V
+	expect_like "stdout" '^detach.*[0-9]' "$out" "$OPTIONS"
+	expect "stderr" "" "$err" "$OPTIONS"
+}

@@ -1,0 +1,1264 @@
+#!/usr/bin/env bats
+# Stage 5: repeatd takes commands through a named pipe and answers them; repeatctl asks.
+#
+# shellcheck disable=SC2154 # out, err and code come from exits, in lib/common
+# shellcheck disable=SC2016 # COMMANDs in single quotes are for the shell that repeatd starts
+
+load lib/common
+
+# Where the chapter explains it.
+chapter="stage5-fifo/README.md"
+the_fifo="$chapter: the FIFO"
+commands="$chapter: the commands"
+protocol="$chapter: the protocol"
+rubbish="$chapter: rubbish on the line"
+clients="$chapter: clients that do not read"
+control="$chapter: repeatctl"
+replaced="$chapter: the FIFO deleted or replaced"
+
+setup() { stage 5; }
+teardown() { clean_up; }
+
+# --- helpers ---
+
+# serve [OPTION...] start COMMAND...: starts a daemon that must come up; leaves $pid.
+serve() {
+	exits 0 repeatd "$@"
+	pid=$(<repeatd.pid)
+}
+
+# idle_daemon: one that has run its COMMAND once and now only listens.
+idle_daemon() { serve "$@" -i 3600 start true; }
+
+fifo() { python3 "$ROOT/tests/lib/fifo.py" "$@" 3>&- 4>&-; }
+
+# background NAME COMMAND...: runs COMMAND beside the test, output to the file NAME; leaves $job.
+# env: a shell that starts something with & lets it ignore INT, which no terminal does.
+background() {
+	local name=$1
+	shift
+	env --default-signal=HUP,INT,QUIT,PIPE,TERM "$@" >"$name" 2>"$name.err" </dev/null 3>&- 4>&- &
+	job=$!
+}
+
+now_ms() {
+	local micros=${EPOCHREALTIME//[!0-9]/}
+	echo $((micros / 1000))
+}
+
+# within MILLISECONDS COMMAND...: COMMAND does what it must, and in that time.
+within() {
+	local limit=$(($1 * SLOWER)) status=0 begin took
+	shift
+	begin=$(now_ms)
+	"$@" || status=$?
+	took=$(($(now_ms) - begin))
+	((took <= limit)) || fail "time of: $*" "  expected: at most $limit ms" "  came:     $took ms" || return 1
+	return "$status"
+}
+
+# lines FILE: how many lines FILE has; none when it does not exist.
+lines() { if [[ -e $1 ]]; then wc -l <"$1"; else echo 0; fi; }
+more_lines_than() { (($(lines "$2") > $1)); }
+says() { grep -qiE -e "$1" "$2"; }
+same() { [[ $(eval "$1") == "$2" ]]; }
+gone() { [[ ! -e $1 && ! -L $1 ]]; }
+is_fifo() { [[ -p $1 && ! -L $1 ]]; }
+warnings() { grep -c '^[^ ]* warning ' repeatd.log || true; }
+inode() { stat -c %i "$1"; }
+mode() { stat -c %a "$1"; }
+replies() { find . -name 'repeatd.ctl.*'; }
+# holds NAME: the daemon has a descriptor of a file of whose name this is a part.
+holds() { [[ -n $(find "/proc/$pid/fd" -lname "*$1*" 2>/dev/null) ]]; }
+lets_go() { ! holds "$1"; }
+state() { repeatctl status 3>&- 4>&- | grep '^state: '; }
+paused() { [[ $(state) == *paused* ]]; }
+warned() { (($(warnings) > 0)); }
+waiting() { [[ -n $(replies) ]]; }
+swept() { [[ -z $(replies) ]]; }
+# said_in LOG: how many lines 'said' COMMAND has in it.
+said_in() { if [[ -f $1 ]]; then grep -cE '\]: said$' "$1" || true; else echo 0; fi; }
+
+# unread FIFO: opens it for writing as fd 6, although nobody reads it.
+unread() {
+	exec 5<>"$1"
+	exec 6>"$1"
+	exec 5>&-
+}
+
+# for_a_while MILLISECONDS COMMAND...: COMMAND stays true for that long.
+for_a_while() {
+	local end=$(($(now_ms) + $1))
+	shift
+	while (($(now_ms) < end)); do
+		"$@" || fail "did not stay so: $*" || return 1
+		sleep 0.02
+	done
+}
+
+# --- the FIFO ---
+
+@test "the FIFO is made as ./repeatd.ctl with mode 0600" {
+	idle_daemon
+	expect "what repeatd.ctl is" "fifo 600" "$(stat -c '%F %a' repeatd.ctl)" "$the_fifo"
+}
+
+@test "the FIFO has mode 0600 whatever the umask of the caller and of -m" {
+	local mask
+	for mask in 000 022 077 0177; do
+		umask "$mask"
+		idle_daemon -m "$mask"
+		expect "mode of the FIFO with umask $mask" 600 "$(mode repeatd.ctl)" "$the_fifo"
+		exits 0 repeatd stop
+	done
+}
+
+@test "-c names the FIFO, relative to the caller's directory, for repeatd and repeatctl" {
+	mkdir run
+	idle_daemon -C / -c run/my.fifo
+	exits 0 repeatctl -c run/my.fifo status
+	expect "files in run" my.fifo "$(ls run)" "$the_fifo"
+	expect_like "the status" '^state: ' "$(grep '^state: ' .out)" "$the_fifo"
+}
+
+@test "the default FIFO lies in the caller's directory, whatever -C says" {
+	idle_daemon -C /
+	is_fifo repeatd.ctl || fail "no FIFO ./repeatd.ctl" "  see:      $the_fifo"
+}
+
+@test "start returns only when the daemon can be asked" {
+	for _ in 1 2 3 4 5; do
+		idle_daemon
+		exits 0 repeatctl status
+		exits 0 repeatd stop
+	done
+}
+
+@test "run makes the FIFO too, and serves it" {
+	background run.out repeatd -i 3600 run true
+	wait_until 5 is_fifo repeatd.ctl
+	wait_until 5 exits 0 repeatctl status
+	expect_like "the status" '^state: ' "$(grep '^state: ' .out)" "$the_fifo"
+}
+
+@test "a second start leaves the FIFO of the first one alone" {
+	local before
+	idle_daemon
+	before=$(inode repeatd.ctl)
+	exits 1 repeatd -i 3600 start true
+	expect "inode of the FIFO" "$before" "$(inode repeatd.ctl)" "$the_fifo"
+	exits 0 repeatctl status
+}
+
+@test "a leftover FIFO of ours is replaced by a new one" {
+	mkfifo -m 644 repeatd.ctl
+	unread repeatd.ctl # fd 6 keeps the inode from being used again
+	exits 0 repeatd -i 3600 start true 6>&-
+	expect "mode of the FIFO" 600 "$(mode repeatd.ctl)" "$the_fifo"
+	[[ $(inode repeatd.ctl) != "$(stat -Lc %i "/proc/$BASHPID/fd/6")" ]] ||
+		fail "the leftover FIFO itself is still in use" "  see:      $the_fifo"
+	exec 6>&-
+	exits 0 repeatctl status
+}
+
+@test "after a daemon was killed with KILL, the next start replaces its FIFO" {
+	idle_daemon
+	kill -KILL "$pid"
+	wait_until 5 dead "$pid"
+	idle_daemon
+	exits 0 repeatctl status
+}
+
+# refuses WHAT: start refuses what is under the FIFO's name, says why, and leaves all as it was.
+refuses() {
+	local before
+	before=$(stat -c '%F %i %a %s %U' repeatd.ctl)
+	exits 1 repeatd -i 3600 start sh -c ": >>'$PWD/ran'"
+	expect_like "the message" '^repeatd: .*repeatd\.ctl: .+' "$err" "$the_fifo"
+	expect "$1 under the FIFO's name" "$before" "$(stat -c '%F %i %a %s %U' repeatd.ctl)" "$the_fifo"
+	gone repeatd.pid || fail "a pid file was left behind" "  see:      $the_fifo"
+	gone ran || fail "COMMAND was run" "  see:      $the_fifo"
+	nobody_left || fail "a process was left behind" "  see:      $the_fifo"
+}
+
+@test "a regular file under the FIFO's name is refused and left alone" {
+	echo precious >repeatd.ctl
+	refuses "the file"
+	expect "the file's text" precious "$(<repeatd.ctl)" "$the_fifo"
+}
+
+@test "an empty file under the FIFO's name is refused and left alone" {
+	: >repeatd.ctl
+	refuses "the file"
+}
+
+@test "a symbolic link to a FIFO of ours under the FIFO's name is refused and left alone" {
+	mkfifo -m 644 elsewhere
+	ln -s elsewhere repeatd.ctl
+	refuses "the link"
+	expect "what the link points to" "fifo 644" "$(stat -c '%F %a' elsewhere)" "$the_fifo"
+}
+
+@test "a symbolic link to nothing under the FIFO's name is refused, and nothing is made at its end" {
+	ln -s nowhere repeatd.ctl
+	refuses "the link"
+	gone nowhere || fail "something was made at the link's end" "  see:      $the_fifo"
+}
+
+@test "a directory under the FIFO's name is refused and left alone" {
+	mkdir repeatd.ctl
+	refuses "the directory"
+}
+
+@test "a socket under the FIFO's name is refused and left alone" {
+	fifo socket repeatd.ctl
+	refuses "the socket"
+}
+
+@test "a FIFO of somebody else under the FIFO's name is refused and left alone" {
+	needs_root
+	mkfifo -m 666 repeatd.ctl
+	chown 65534 repeatd.ctl
+	refuses "the FIFO"
+}
+
+@test "a FIFO that cannot be made is a failed start with its reason, and leaves no pid file" {
+	exits 1 repeatd -c no-such-directory/ctl -i 3600 start true
+	expect_like "the message" '^repeatd: .*no-such-directory/ctl: .+' "$err" "$the_fifo"
+	gone repeatd.pid || fail "a pid file was left behind" "  see:      $the_fifo"
+	nobody_left || fail "a process was left behind" "  see:      $the_fifo"
+}
+
+@test "the FIFO is gone when the verb stop returns" {
+	idle_daemon
+	is_fifo repeatd.ctl
+	exits 0 repeatd stop
+	gone repeatd.ctl || fail "the FIFO is still there" "  see:      $the_fifo"
+}
+
+@test "the FIFO is gone after TERM" {
+	idle_daemon
+	is_fifo repeatd.ctl
+	kill -TERM "$pid"
+	wait_until 5 dead "$pid"
+	gone repeatd.ctl || fail "the FIFO is still there" "  see:      $the_fifo"
+}
+
+@test "the FIFO is gone when the last of -n runs is over" {
+	serve -i 0 -n 1 start sh -c "while [ ! -e '$PWD/go' ]; do sleep 0.02; done"
+	is_fifo repeatd.ctl
+	: >go
+	wait_until 5 dead "$pid"
+	gone repeatd.ctl || fail "the FIFO is still there" "  see:      $the_fifo"
+}
+
+@test "restart takes the old FIFO away before it makes the new one, never after" {
+	idle_daemon
+	for _ in 1 2 3 4 5 6; do
+		exits 0 repeatd -i 3600 restart true
+		exits 0 repeatctl status
+		is_fifo repeatd.ctl || fail "no FIFO after restart" "  see:      $the_fifo"
+	done
+}
+
+@test "COMMAND does not inherit the FIFO, nor the reply FIFO of a client that is being answered" {
+	idle_daemon
+	exits 0 repeatd stop
+	serve -i 3600 start sh -c "echo \$\$ >>'$PWD/pids'; exec sleep 60"
+	wait_until 5 more_lines_than 0 pids
+	kill -KILL "$(tail -n 1 pids)"
+	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 1
+	wait_until 5 says ready deaf.out
+	wait_until 5 repeatctl now 3>&- 4>&-
+	wait_until 5 more_lines_than 1 pids
+	ls -l "/proc/$(tail -n 1 pids)/fd" >descriptors
+	expect "descriptors of COMMAND that are FIFOs with a name" "" "$(grep ctl descriptors || true)" "$the_fifo"
+}
+
+# --- the commands ---
+
+@test "repeatctl status prints running facts, one 'key: value' a line" {
+	idle_daemon
+	exits 0 repeatctl status
+	expect_like "the facts" '(^|.)state: .' "$out" "$commands"
+	expect "lines that are not 'key: value'" "" "$(grep -vE '^[a-z][a-z0-9 _-]*: .+$' .out || true)" "$commands"
+	expect "stderr" "" "$err" "$commands"
+}
+
+@test "now runs COMMAND at once" {
+	serve -i 3600 start sh -c "echo ran >>'$PWD/beats'"
+	wait_until 5 more_lines_than 0 beats
+	wait_until 5 repeatctl now 3>&- 4>&-
+	wait_until 5 more_lines_than 1 beats
+}
+
+@test "now runs COMMAND even while the beats are paused" {
+	serve -i 3600 start sh -c "echo ran >>'$PWD/beats'"
+	wait_until 5 more_lines_than 0 beats
+	exits 0 repeatctl pause
+	wait_until 5 repeatctl now 3>&- 4>&-
+	wait_until 5 more_lines_than 1 beats
+}
+
+@test "now is answered while COMMAND runs, and never runs a second one beside it" {
+	mkdir turns
+	serve -i 3600 start sh -c "cd '$PWD' && { mkdir turns/busy || echo two >>overlap; }
+		while [ ! -e go ]; do sleep 0.02; done; rmdir turns/busy; echo over >>runs"
+	wait_until 5 test -e turns/busy
+	for _ in 1 2 3; do
+		repeatctl now >answer 2>&1 3>&- 4>&- || expect "exit code of now" 1 $? "$commands"
+	done
+	exits 0 repeatctl status
+	: >go
+	wait_until 5 more_lines_than 0 runs
+	gone overlap || fail "two COMMANDs at once" "  see:      $commands"
+}
+
+@test "pause stops the beats" {
+	local count
+	serve -i 0.05 start sh -c "echo ran >>'$PWD/beats'"
+	wait_until 5 more_lines_than 1 beats
+	exits 0 repeatctl pause
+	wait_until 5 same marked_pids "$pid" # a run that had begun before the pause may still end
+	count=$(lines beats)
+	for_a_while 400 same 'lines beats' "$count"
+}
+
+@test "resume lets the beats come again" {
+	local count
+	serve -i 0.05 start sh -c "echo ran >>'$PWD/beats'"
+	exits 0 repeatctl pause
+	count=$(lines beats)
+	exits 0 repeatctl resume
+	wait_until 5 more_lines_than $((count + 2)) beats
+}
+
+@test "beats missed during a pause are not made up for after it" {
+	local first
+	serve -i 0.2 start sh -c "date +%s%3N >>'$PWD/beats'"
+	wait_until 5 more_lines_than 0 beats
+	exits 0 repeatctl pause
+	for_a_while 900 true
+	first=$(lines beats)
+	exits 0 repeatctl resume
+	wait_until 5 more_lines_than $((first + 4)) beats
+	mapfile -t after < <(tail -n +$((first + 1)) beats)
+	((after[4] - after[0] > 400)) ||
+		fail "five beats, one every 0.2 s, after resume" "  expected: more than 400 ms" \
+			"  came:     $((after[4] - after[0])) ms" "  see:      $commands"
+}
+
+@test "status tells a paused daemon from one that beats" {
+	idle_daemon
+	exits 0 repeatctl pause
+	expect_like "the state after pause" 'paused' "$(state)" "$commands"
+	exits 0 repeatctl resume
+	! paused || fail "it is still paused after resume" "  see:      $commands"
+}
+
+@test "interval makes the beats faster" {
+	serve -i 3600 start sh -c "echo ran >>'$PWD/beats'"
+	wait_until 5 more_lines_than 0 beats
+	exits 0 repeatctl interval 0.05
+	wait_until 5 more_lines_than 3 beats
+}
+
+@test "interval makes the beats slower" {
+	local count
+	serve -i 0.05 start sh -c "echo ran >>'$PWD/beats'"
+	wait_until 5 more_lines_than 1 beats
+	exits 0 repeatctl interval 3600
+	count=$(($(lines beats) + 2)) # one that runs already, and one on the spot
+	for_a_while 500 true
+	(($(lines beats) <= count)) ||
+		fail "beats after interval 3600" "  expected: at most $count" "  came:     $(lines beats)" "  see:      $commands"
+}
+
+@test "status names the interval that was set" {
+	idle_daemon
+	exits 0 repeatctl interval 1234.5
+	exits 0 repeatctl status
+	expect_like "the status" '1234\.5' "$out" "$commands"
+}
+
+@test "a refused interval leaves the old one" {
+	idle_daemon
+	exits 0 repeatctl status
+	grep interval .out >before
+	exits 1 repeatctl interval soon
+	exits 0 repeatctl status
+	expect "the interval" "$(<before)" "$(grep interval .out)" "$commands"
+}
+
+@test "level error keeps COMMAND's lines out of the log, level info lets them in again" {
+	serve -i 3600 start sh -c "echo said; echo ran >>'$PWD/beats'"
+	wait_until 5 same 'said_in repeatd.log' 1
+	exits 0 repeatctl level error
+	wait_until 5 repeatctl now 3>&- 4>&-
+	wait_until 5 more_lines_than 1 beats
+	# the next run cannot begin before the lines of this one are done with
+	wait_until 5 repeatctl now 3>&- 4>&-
+	wait_until 5 more_lines_than 2 beats
+	expect "lines of COMMAND under level error" 1 "$(said_in repeatd.log)" "$commands"
+	exits 0 repeatctl level info
+	wait_until 5 repeatctl now 3>&- 4>&-
+	wait_until 5 same 'said_in repeatd.log' 2
+}
+
+@test "level takes error, warning, info and debug" {
+	local level
+	idle_daemon
+	for level in error warning debug info; do
+		exits 0 repeatctl level "$level"
+	done
+}
+
+@test "reopen makes a new log after the old one was moved away" {
+	serve -i 3600 start echo said
+	wait_until 5 same 'said_in repeatd.log' 1
+	mv repeatd.log old.log
+	exits 0 repeatctl reopen
+	wait_until 5 repeatctl now 3>&- 4>&-
+	wait_until 5 same 'said_in repeatd.log' 1
+	expect "lines of COMMAND in the old log" 1 "$(said_in old.log)" "$commands"
+}
+
+@test "reopen that fails is answered with an error, and the old log goes on" {
+	serve -i 3600 start echo said
+	wait_until 5 same 'said_in repeatd.log' 1
+	mv repeatd.log old.log
+	mkdir repeatd.log
+	exits 1 repeatctl reopen
+	wait_until 5 repeatctl now 3>&- 4>&-
+	wait_until 5 same 'said_in old.log' 2
+}
+
+@test "stop ends the daemon, its pid file and its FIFO" {
+	idle_daemon
+	exits 0 repeatctl stop
+	wait_until 5 dead "$pid"
+	gone repeatd.pid || fail "the pid file is still there" "  see:      $commands"
+	gone repeatd.ctl || fail "the FIFO is still there" "  see:      $commands"
+	expect "files left of the answer" "" "$(replies)" "$commands"
+}
+
+@test "stop is answered before the daemon goes, whatever grace COMMAND needs" {
+	serve -g 60 -i 3600 start sh -c "trap '' TERM; : >'$PWD/up'; while :; do sleep 0.1; done"
+	wait_until 5 test -e up
+	within 3000 exits 0 repeatctl -t 60 stop
+	alive "$pid" || fail "the daemon did not wait for COMMAND" "  see:      $commands"
+}
+
+@test "stop ends the running COMMAND as TERM does" {
+	serve -i 3600 start sh -c "echo \$\$ >>'$PWD/pids'; exec sleep 60"
+	wait_until 5 more_lines_than 0 pids
+	exits 0 repeatctl stop
+	wait_until 5 dead "$pid"
+	wait_until 5 dead "$(<pids)"
+}
+
+@test "help names every command" {
+	local word
+	idle_daemon
+	exits 0 repeatctl help
+	for word in status now pause resume 'interval +SECONDS' 'level +LEVEL' reopen stop help; do
+		expect_like "the help" "$word" "$out" "$commands"
+	done
+}
+
+@test "commands are answered while COMMAND floods its output" {
+	serve -l error -i 3600 start sh -c ": >'$PWD/up'; exec yes"
+	wait_until 5 test -e up
+	within 3000 exits 0 repeatctl -t 60 status
+	within 3000 exits 0 repeatctl -t 60 stop
+	wait_until 5 dead "$pid"
+}
+
+@test "every command is answered while COMMAND runs" {
+	serve -i 3600 start sh -c ": >'$PWD/up'; exec sleep 60"
+	wait_until 5 test -e up
+	exits 0 repeatctl -t 20 pause
+	exits 0 repeatctl -t 20 resume
+	exits 0 repeatctl -t 20 interval 1800
+	exits 0 repeatctl -t 20 level info
+	exits 0 repeatctl -t 20 reopen
+	exits 0 repeatctl -t 20 help
+	within 5000 exits 0 repeatctl -t 20 status
+}
+
+# refused COMMAND...: the daemon refuses, and repeatctl hands its words on.
+refused() {
+	exits 1 repeatctl "$@"
+	expect_like "the words of the refusal" '^repeatctl: .+' "$err" "$commands"
+	expect "stdout" "" "$out" "$commands"
+}
+
+@test "an unknown command is refused" {
+	idle_daemon
+	refused frobnicate
+	refused statusx
+	refused stat
+	refused STATUS
+}
+
+@test "a missing argument is refused" {
+	idle_daemon
+	refused interval
+	refused level
+}
+
+@test "superfluous arguments are refused, and the command is not obeyed" {
+	local word
+	idle_daemon
+	for word in status now pause resume reopen stop help; do
+		refused "$word" superfluous
+	done
+	refused interval 3 4
+	refused level info debug
+	alive "$pid" || fail "it stopped" "  see:      $commands"
+	! paused || fail "it paused" "  see:      $commands"
+}
+
+@test "an interval that is no number of seconds is refused" {
+	local bad
+	idle_daemon
+	for bad in x -1 +1 1e3 0x10 nan inf 1.2.3 1,5 5s . 99999999999999999999999999; do
+		refused interval "$bad"
+	done
+}
+
+@test "a level that is none is refused" {
+	idle_daemon
+	refused level loud
+	refused level information
+	refused level 3
+}
+
+# --- the protocol ---
+
+@test "by hand: with an ID the answer is 'ok', the body, and end of file" {
+	idle_daemon
+	fifo ask repeatd.ctl a1 status >answer
+	expect "first line of the answer" ok "$(head -n 1 answer)" "$protocol"
+	expect_like "the second line" '^[a-z][a-z0-9 _-]*: .' "$(sed -n 2p answer)" "$protocol"
+}
+
+@test "by hand: a refusal is 'error: WHY'" {
+	idle_daemon
+	fifo ask repeatd.ctl a1 frobnicate >answer
+	expect_like "first line of the answer" '^error: .+' "$(head -n 1 answer)" "$protocol"
+	fifo ask repeatd.ctl a1 'interval x' >answer
+	expect_like "first line of the answer" '^error: .+' "$(head -n 1 answer)" "$protocol"
+}
+
+@test "by hand: without an ID a command is obeyed, and the result is in the log" {
+	local before
+	idle_daemon
+	exits 0 repeatctl status
+	before=$(lines repeatd.log)
+	echo pause >repeatd.ctl
+	wait_until 5 paused
+	expect_like "lines that came to the log" '[Pp]ause' "$(tail -n +$((before + 1)) repeatd.log)" "$protocol"
+}
+
+@test "by hand: without an ID the words of a refusal are in the log" {
+	local before
+	idle_daemon
+	exits 0 repeatctl status
+	before=$(lines repeatd.log)
+	echo 'interval soon' >repeatd.ctl
+	exits 0 repeatctl status
+	expect_like "lines that came to the log" 'interval' "$(tail -n +$((before + 1)) repeatd.log)" "$protocol"
+}
+
+@test "by hand: without an ID the body of status is in the log" {
+	idle_daemon
+	echo status >repeatd.ctl
+	wait_until 5 says 'state: ' repeatd.log
+}
+
+@test "an ID of 32 letters and digits is good" {
+	idle_daemon
+	fifo ask repeatd.ctl abcdefghijklmnopqrstuvwxyzABC789 status >answer
+	expect "first line of the answer" ok "$(head -n 1 answer)" "$protocol"
+}
+
+@test "an ID that is not 1 to 32 letters and digits makes no file and opens none" {
+	local before ids fifos
+	idle_daemon
+	mkdir repeatd.ctl... repeatd.ctl.a # what ../x and a/b would lead to
+	ids=('' ../x a/b a.b a-b a_b $'\303\244' "$(printf 'a%.0s' {1..33})" "$(printf 'a%.0s' {1..200})")
+	printf '@%s status\n' "${ids[@]}" >lines
+	fifos=("${ids[@]/#/repeatd.ctl.}")
+	fifo unopened "${fifos[@]}" -- sh -c 'cat lines >repeatd.ctl; repeatctl status' >verdict
+	expect "the FIFOs FIFO.ID" untouched "$(<verdict)" "$protocol"
+	rm "${fifos[@]}"
+	before=$(find . | sort)
+	cat lines >repeatd.ctl
+	exits 0 repeatctl status
+	expect "all files after commands with bad IDs" "$before" "$(find . | sort)" "$protocol"
+}
+
+@test "a command with a bad ID costs one warning line" {
+	idle_daemon
+	printf '@../x status\n' >repeatd.ctl
+	exits 0 repeatctl status
+	expect "warning lines" 1 "$(warnings)" "$protocol"
+}
+
+@test "an ID for which there is no reply FIFO makes no file" {
+	idle_daemon
+	echo '@nobody status' >repeatd.ctl
+	exits 0 repeatctl status
+	expect "files under the reply's name" "" "$(replies)" "$protocol"
+}
+
+@test "a regular file where the reply FIFO should be is never written to" {
+	idle_daemon
+	echo precious >repeatd.ctl.trap
+	echo '@trap status' >repeatd.ctl
+	exits 0 repeatctl status
+	expect "the file's text" precious "$(<repeatd.ctl.trap)" "$protocol"
+}
+
+@test "a symbolic link where the reply FIFO should be is not followed to a FIFO" {
+	idle_daemon
+	mkfifo -m 600 victim
+	ln -s victim repeatd.ctl.trap
+	fifo unopened victim -- sh -c 'echo "@trap status" >repeatd.ctl; repeatctl status' >verdict
+	expect "the FIFO at the link's end" untouched "$(<verdict)" "$protocol"
+}
+
+@test "a symbolic link where the reply FIFO should be is not followed to a file" {
+	idle_daemon
+	echo precious >victim
+	ln -s victim repeatd.ctl.trap
+	echo '@trap status' >repeatd.ctl
+	exits 0 repeatctl status
+	expect "the file's text" precious "$(<victim)" "$protocol"
+}
+
+@test "a reply FIFO of somebody else is not written to" {
+	needs_root
+	idle_daemon
+	mkfifo -m 666 repeatd.ctl.trap
+	chown 65534 repeatd.ctl.trap
+	fifo unopened repeatd.ctl.trap -- sh -c 'echo "@trap status" >repeatd.ctl; repeatctl status' >verdict
+	# it may be opened to be looked at, but nothing may come through it
+	[[ $(<verdict) != *state* && $(<verdict) != *ok* ]] ||
+		fail "the stranger's FIFO" "  expected: nothing comes" "  came:     $(<verdict)" "  see:      $protocol"
+}
+
+@test "several commands in one write are taken one by one" {
+	idle_daemon
+	printf 'pause\ninterval 1234.5\nresume\ninterval 4321.5\npause\n' >repeatd.ctl
+	exits 0 repeatctl status
+	expect_like "the status" '4321\.5' "$out" "$protocol"
+	expect_like "the state" paused "$out" "$protocol"
+	expect "warning lines" 0 "$(warnings)" "$protocol"
+}
+
+@test "one command in several writes is put together" {
+	idle_daemon
+	{
+		printf 'inter'
+		printf 'val 4321'
+		printf '.5\n'
+	} >repeatd.ctl
+	exits 0 repeatctl status
+	expect_like "the status" '4321\.5' "$out" "$protocol"
+	expect "warning lines" 0 "$(warnings)" "$protocol"
+}
+
+@test "a line of exactly PIPE_BUF bytes is taken" {
+	idle_daemon
+	fifo ask repeatd.ctl edge "$(printf '%*s' "$(($(getconf PIPE_BUF /) - 7))" '' | tr ' ' x)" >answer
+	expect_like "first line of the answer" '^error: .+' "$(head -c 200 answer)" "$protocol"
+}
+
+@test "empty lines are ignored" {
+	idle_daemon
+	printf '\n\n\n\n' >repeatd.ctl
+	exits 0 repeatctl status
+	expect "warning lines" 0 "$(warnings)" "$protocol"
+}
+
+@test "20 writers x 500 commands: each is answered, none is lost, glued or cut" {
+	idle_daemon
+	fifo crowd repeatd.ctl 20 500 >summary
+	expect "the summary" "20 writers, 20 without a fault" "$(<summary)" "$protocol"
+}
+
+@test "20 writers x 500 commands without an ID: each one's result is in the log" {
+	idle_daemon
+	fifo mute repeatd.ctl 20 500 'level info' >summary
+	exits 0 repeatctl status
+	expect "results in the log" 10000 \
+		"$(cut -d ' ' -f 3- repeatd.log | sort | uniq -c | sort -rn | awk '{ print $1; exit }')" "$protocol"
+	expect "warning lines" 0 "$(warnings)" "$protocol"
+}
+
+# --- rubbish on the line ---
+
+# costs_one_warning WHAT: the line just sent costs one warning line, and the next command is served.
+costs_one_warning() {
+	exits 0 repeatctl status
+	wait_until 5 warned
+	expect "warning lines for $1" 1 "$(warnings)" "$rubbish"
+	expect "control characters in the log" 0 "$(LC_ALL=C tr -dc '\000-\011\013-\037\177' <repeatd.log | wc -c)" "$rubbish"
+	exits 0 repeatctl status
+}
+
+@test "a writer that sends byte by byte is answered" {
+	idle_daemon
+	fifo piecewise repeatd.ctl slow status 0.01 >answer
+	expect "first line of the answer" ok "$(head -n 1 answer)" "$rubbish"
+	expect "warning lines" 0 "$(warnings)" "$rubbish"
+}
+
+@test "a line whose newline never comes is thrown away after a second with one warning, and the next one is whole" {
+	idle_daemon
+	printf pause >repeatd.ctl
+	wait_until 4 warned
+	echo 'interval 4321.5' >repeatd.ctl
+	exits 0 repeatctl status
+	expect_like "the status" '4321\.5' "$out" "$rubbish"
+	! paused || fail "half a line was obeyed" "  see:      $rubbish"
+	expect "warning lines" 1 "$(warnings)" "$rubbish"
+}
+
+@test "repeatctl is answered at once although another writer left out the newline" {
+	idle_daemon
+	printf pause >repeatd.ctl
+	within 900 exits 0 repeatctl -t 60 status
+	expect_like "the status" '(^|.)state: ' "$out" "$rubbish"
+}
+
+@test "a line longer than PIPE_BUF costs one warning line" {
+	idle_daemon
+	{ head -c 5000 /dev/zero | tr '\0' x; echo; } >line
+	cat line >repeatd.ctl
+	costs_one_warning "a line of 5000 bytes"
+}
+
+@test "a line of PIPE_BUF bytes and one costs one warning line and is not obeyed" {
+	idle_daemon
+	printf '%-4096s\n' 'pause' >line
+	cat line >repeatd.ctl
+	costs_one_warning "a line of 4097 bytes"
+	! paused || fail "it was obeyed" "  see:      $rubbish"
+}
+
+@test "a line of a megabyte costs one warning line" {
+	idle_daemon
+	{ head -c 1000000 /dev/zero | tr '\0' x; echo; } >line
+	cat line >repeatd.ctl
+	costs_one_warning "a line of a megabyte"
+}
+
+@test "the end of an overlong line is not taken for a command" {
+	idle_daemon
+	{ head -c 4096 /dev/zero | tr '\0' x; echo 'pause'; } >line
+	cat line >repeatd.ctl
+	costs_one_warning "the line"
+	! paused || fail "its end was obeyed" "  see:      $rubbish"
+}
+
+@test "an overlong line without its newline costs one warning line" {
+	idle_daemon
+	head -c 50000 /dev/zero | tr '\0' x >line
+	cat line >repeatd.ctl
+	wait_until 3 warned
+	for_a_while 1200 same warnings 1
+	costs_one_warning "the line"
+}
+
+@test "a line with a NUL costs one warning line and is not obeyed" {
+	idle_daemon
+	printf 'pause\0\n' >repeatd.ctl
+	costs_one_warning "a NUL"
+	! paused || fail "it was obeyed up to the NUL" "  see:      $rubbish"
+}
+
+@test "a line of NULs costs one warning line" {
+	idle_daemon
+	printf '\0\0\0\0\0\n' >repeatd.ctl
+	costs_one_warning "NULs"
+}
+
+@test "a line of binary noise costs one warning line and cannot spoil the log" {
+	idle_daemon
+	printf '\001\033[2J\377\376\200@\t\r\007 %%s%%n\b\n' >repeatd.ctl
+	costs_one_warning "noise"
+}
+
+@test "noise of many lines costs at most one warning line each" {
+	local sent
+	idle_daemon
+	python3 -c 'import random, sys; random.seed(5); sys.stdout.buffer.write(random.randbytes(60000) + b"\n")' >noise
+	sent=$(wc -l <noise)
+	cat noise >repeatd.ctl
+	exits 0 repeatctl status
+	(($(warnings) > 0 && $(warnings) <= sent)) ||
+		fail "warning lines" "  expected: 1 to $sent" "  came:     $(warnings)" "  see:      $rubbish"
+}
+
+@test "a writer that never stops delays neither the beats, nor another writer, nor TERM" {
+	local count
+	serve -i 0.1 start sh -c "echo ran >>'$PWD/beats'"
+	background flood.out sh -c 'exec yes "" >repeatd.ctl'
+	wait_until 5 more_lines_than 0 beats
+	count=$(lines beats)
+	wait_until 5 more_lines_than $((count + 3)) beats
+	within 4000 exits 0 repeatctl -t 60 status
+	kill -TERM "$pid"
+	wait_until 5 dead "$pid"
+}
+
+@test "no CPU is used once a writer has left" {
+	local ticks switches
+	idle_daemon
+	exits 0 repeatctl status
+	echo status >repeatd.ctl
+	exits 0 repeatctl status
+	for_a_while 300 true # replies are let go of
+	ticks=$(($(stat_field "$pid" 14) + $(stat_field "$pid" 15)))
+	switches=$(awk '/^(non)?voluntary_ctxt/ { n += $2 } END { print n }' "/proc/$pid/status")
+	for_a_while 1000 true
+	ticks=$(($(stat_field "$pid" 14) + $(stat_field "$pid" 15) - ticks))
+	switches=$(($(awk '/^(non)?voluntary_ctxt/ { n += $2 } END { print n }' "/proc/$pid/status") - switches))
+	((ticks <= 5 && switches <= 10)) ||
+		fail "an idle second" "  expected: at most 5 ticks of CPU and 10 wake-ups" \
+			"  came:     $ticks ticks, $switches wake-ups" "  see:      $rubbish"
+}
+
+@test "no CPU is used while a partial line waits, nor while a client does not read" {
+	local ticks
+	idle_daemon
+	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 3
+	wait_until 5 says ready deaf.out
+	printf 'pau' >repeatd.ctl
+	ticks=$(($(stat_field "$pid" 14) + $(stat_field "$pid" 15)))
+	for_a_while 800 true
+	ticks=$(($(stat_field "$pid" 14) + $(stat_field "$pid" 15) - ticks))
+	((ticks <= 8)) || fail "0.8 s with clients that hang" "  expected: at most 8 ticks of CPU" \
+		"  came:     $ticks ticks" "  see:      $clients"
+}
+
+# --- clients that do not read ---
+
+@test "a client that never reads delays nobody" {
+	idle_daemon
+	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 1
+	wait_until 5 says ready deaf.out
+	within 2000 exits 0 repeatctl -t 60 status
+}
+
+@test "a hundred clients that never read delay nobody" {
+	idle_daemon
+	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 100
+	wait_until 10 says ready deaf.out
+	within 2000 exits 0 repeatctl -t 60 status
+}
+
+@test "clients that never read do not delay the beats" {
+	local count
+	serve -i 0.1 start sh -c "echo ran >>'$PWD/beats'"
+	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 10
+	wait_until 5 says ready deaf.out
+	count=$(lines beats)
+	within 2500 wait_until 5 more_lines_than $((count + 5)) beats
+}
+
+@test "both sides lose patience with the other: repeatctl after 5 seconds, the daemon after a while" {
+	local begin took
+	mkdir other
+	idle_daemon
+	exits 0 repeatd -p other/pid -o other/log -c other/ctl -i 3600 start true
+	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 1
+	wait_until 5 says ready deaf.out
+	wait_until 5 holds repeatd.ctl.deaf
+	kill -STOP "$(<other/pid)"
+	begin=$(now_ms)
+	exits 4 repeatctl -c other/ctl status
+	took=$(($(now_ms) - begin))
+	((took >= 4900 && took <= 7000 * SLOWER)) ||
+		fail "time of repeatctl without -t" "  expected: 5000 ms and little more" "  came:     $took ms" "  see:      $control"
+	wait_until 15 lets_go repeatd.ctl.deaf
+}
+
+@test "a client that dies is dropped at once" {
+	idle_daemon
+	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 1
+	wait_until 5 says ready deaf.out
+	wait_until 5 holds repeatd.ctl.deaf
+	kill -KILL "$job"
+	wait_until 2 lets_go repeatd.ctl.deaf
+	exits 0 repeatctl status
+}
+
+@test "a client that reads late still gets its answer whole" {
+	idle_daemon
+	fifo ask repeatd.ctl prompt help >expected
+	fifo patient repeatd.ctl late help >answer
+	expect "the late answer" "$(<expected)" "$(<answer)" "$clients"
+}
+
+@test "clients that go away before their answer do no harm" {
+	idle_daemon
+	fifo hasty repeatd.ctl 200
+	exits 0 repeatctl status
+	expect "the daemon" "$pid" "$(<repeatd.pid)" "$clients"
+	wait_until 3 lets_go repeatd.ctl.gone
+}
+
+@test "stop does not wait for a client that never reads" {
+	idle_daemon
+	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 1
+	wait_until 5 says ready deaf.out
+	within 2500 exits 0 repeatd -t 60 stop
+}
+
+# --- repeatctl ---
+
+@test "without a daemon repeatctl is through at once with exit code 3" {
+	within 1500 exits 3 repeatctl -t 60 status
+	expect_like "the message" '^repeatctl: .*repeatd\.ctl.*: .+' "$err" "$control"
+	expect "files left behind" "" "$(replies)" "$control"
+}
+
+@test "a leftover FIFO that nobody reads is exit code 3 at once" {
+	mkfifo -m 600 repeatd.ctl
+	within 1500 exits 3 repeatctl -t 60 status
+	expect "files left behind" "" "$(replies)" "$control"
+}
+
+@test "the FIFO of a daemon that was killed is exit code 3 at once" {
+	idle_daemon
+	kill -KILL "$pid"
+	wait_until 5 dead "$pid"
+	is_fifo repeatd.ctl
+	within 1500 exits 3 repeatctl -t 60 status
+	expect "files left behind" "" "$(replies)" "$control"
+}
+
+@test "repeatctl does not write to a regular file under the FIFO's name" {
+	echo precious >repeatd.ctl
+	within 1500 exits 3 repeatctl -t 60 status
+	expect "the file's text" precious "$(<repeatd.ctl)" "$control"
+	expect "files left behind" "" "$(replies)" "$control"
+}
+
+@test "a directory that does not exist is exit code 3" {
+	exits 3 repeatctl -c no/such/place status
+}
+
+@test "silence is exit code 4 at -t" {
+	local begin took
+	idle_daemon
+	kill -STOP "$pid"
+	begin=$(now_ms)
+	exits 4 repeatctl -t 0.4 status
+	took=$(($(now_ms) - begin))
+	expect_like "the message" '^repeatctl: .+' "$err" "$control"
+	((took >= 390 && took <= 2500 * SLOWER)) ||
+		fail "time of repeatctl -t 0.4" "  expected: 400 ms and little more" "  came:     $took ms" "  see:      $control"
+	expect "files left behind" "" "$(replies)" "$control"
+}
+
+@test "a daemon that was asked in vain still serves the next one" {
+	idle_daemon
+	kill -STOP "$pid"
+	exits 4 repeatctl -t 0.1 status
+	exits 4 repeatctl -t 0.1 help
+	kill -CONT "$pid"
+	exits 0 repeatctl status
+	expect_like "the answer" '(^|.)state: ' "$out" "$control"
+}
+
+@test "repeatctl does not hang when the daemon dies while it waits" {
+	idle_daemon
+	kill -STOP "$pid"
+	background ctl.out repeatctl -t 0.5 status
+	wait_until 5 waiting
+	kill -KILL "$pid"
+	code=0
+	within 3500 wait "$job" || code=$?
+	expect_like "exit code" '^[34]$' "$code" "$control"
+	expect "files left behind" "" "$(replies)" "$control"
+}
+
+@test "repeatctl does not hang when the FIFO is full" {
+	idle_daemon
+	kill -STOP "$pid"
+	fifo fill repeatd.ctl
+	within 2500 exits 4 repeatctl -t 0.3 status
+	expect "files left behind" "" "$(replies)" "$control"
+	kill -CONT "$pid"
+	exits 0 repeatctl status
+}
+
+@test "repeatctl waits, up to -t, for room in a full FIFO" {
+	idle_daemon
+	kill -STOP "$pid"
+	fifo fill repeatd.ctl
+	background ctl.out repeatctl -t 20 status
+	for_a_while 200 alive "$job"
+	kill -CONT "$pid"
+	code=0
+	wait "$job" || code=$?
+	expect "exit code" 0 "$code" "$control"
+	expect_like "the answer" '(^|.)state: ' "$(<ctl.out)" "$control"
+}
+
+@test "an answer that stops half way is exit code 4 at -t" {
+	background daemon.out python3 "$ROOT/tests/lib/fifo.py" mumble repeatd.ctl
+	wait_until 5 says ready daemon.out
+	within 2500 exits 4 repeatctl -t 0.3 status
+	expect "files left behind" "" "$(replies)" "$control"
+}
+
+@test "repeatctl prints an answer of megabytes whole" {
+	background daemon.out python3 "$ROOT/tests/lib/fifo.py" daemon repeatd.ctl 4000000
+	wait_until 5 says ready daemon.out
+	exits 0 repeatctl -t 20 status
+	expect "bytes of the body" 4000000 "$(wc -c <.out)" "$control"
+}
+
+@test "the reply FIFO is named FIFO.ID and has mode 0600" {
+	umask 000
+	idle_daemon
+	kill -STOP "$pid"
+	background ctl.out repeatctl -t 60 status
+	wait_until 5 waiting
+	expect_like "its name" '^\./repeatd\.ctl\.[A-Za-z0-9]{1,32}$' "$(replies)" "$control"
+	expect "what it is" "fifo 600" "$(stat -c '%F %a' repeatd.ctl.*)" "$control"
+}
+
+@test "the reply FIFO is gone after success" {
+	idle_daemon
+	exits 0 repeatctl status
+	expect "files left behind" "" "$(replies)" "$control"
+}
+
+@test "the reply FIFO is gone after a refusal" {
+	idle_daemon
+	exits 1 repeatctl frobnicate
+	expect "files left behind" "" "$(replies)" "$control"
+}
+
+@test "the reply FIFO is gone after every signal that ends repeatctl" {
+	local signal
+	idle_daemon
+	kill -STOP "$pid"
+	for signal in TERM INT HUP QUIT ALRM USR1 USR2; do
+		background ctl.out repeatctl -t 60 status
+		wait_until 5 waiting
+		kill -"$signal" "$job"
+		wait_until 3 dead "$job" || fail "repeatctl" "  expected: ends by $signal" "  came:     it lives" "  see:      $control"
+		expect "files left behind after $signal" "" "$(replies)" "$control"
+		code=0
+		wait "$job" || code=$?
+		[[ $code != 0 ]] || fail "exit code after $signal" "  expected: not 0" "  came:     0" "  see:      $control"
+	done
+}
+
+@test "the reply FIFO is gone in the end when PIPE comes" {
+	idle_daemon
+	kill -STOP "$pid"
+	background ctl.out repeatctl -t 60 status
+	wait_until 5 waiting
+	kill -PIPE "$job" # it may die of it or wait on
+	kill -CONT "$pid"
+	wait_until 5 dead "$job"
+	expect "files left behind" "" "$(replies)" "$control"
+}
+
+@test "the reply FIFO is gone whenever the signal comes" {
+	local moment
+	idle_daemon
+	for moment in 001 001 002 002 003 003 004 005 006 008 010 015; do
+		timeout -s TERM "0.$moment" repeatctl help >answer 2>&1 3>&- 4>&- || true
+	done
+	wait_until 3 swept
+	exits 0 repeatctl status
+}
+
+@test "the reply FIFO is gone when nobody reads repeatctl's answer" {
+	idle_daemon
+	mkfifo broken
+	unread broken
+	repeatctl help >&6 2>err 3>&- 4>&- || true
+	exec 6>&-
+	expect "files left behind" "" "$(replies)" "$control"
+	exits 0 repeatctl status
+}
+
+@test "repeatctl says so when its answer cannot be written" {
+	idle_daemon
+	code=0
+	repeatctl help >/dev/full 2>err 3>&- 4>&- || code=$?
+	[[ $code != 0 ]] || fail "exit code with a full disk" "  expected: not 0" "  came:     0" "  see:      $control"
+	expect_like "the message" '^repeatctl: .+' "$(<err)" "$control"
+	expect "files left behind" "" "$(replies)" "$control"
+}
+
+@test "repeatctl works with its standard streams closed" {
+	idle_daemon
+	within 3000 eval 'repeatctl -t 20 pause <&- >&- 2>&- 3>&- 4>&- || true'
+	expect_like "the state" paused "$(state)" "$control"
+	expect "files left behind" "" "$(replies)" "$control"
+}
+
+@test "twenty repeatctl at the same time are all answered" {
+	local jobs=() each
+	idle_daemon
+	for each in {1..20}; do
+		background "answer$each" repeatctl -t 30 status
+		jobs+=("$job")
+	done
+	for each in "${jobs[@]}"; do
+		wait "$each" || fail "exit code of one of them" "  expected: 0" "  came:     $?" "  see:      $control"
+	done
+	expect "answers" 20 "$(cat answer* | grep -c '^state: ')" "$control"
+	expect "files left behind" "" "$(replies)" "$control"
+}
+
+@test "a newline in an argument is not a second command" {
+	idle_daemon
+	repeatctl status $'x\nstop' >answer 2>&1 3>&- 4>&- && fail "exit code" "  expected: not 0" "  came:     0" "  see:      $control"
+	repeatctl $'status\nstop' >answer 2>&1 3>&- 4>&- && fail "exit code" "  expected: not 0" "  came:     0" "  see:      $control"
+	exits 0 repeatctl status
+	alive "$pid" || fail "the second line was obeyed" "  see:      $control"
+}
+
+@test "a command too long for one line is refused by repeatctl itself" {
+	idle_daemon
+	within 2500 exits 2 repeatctl -t 60 "$(head -c 5000 /dev/zero | tr '\0' x)"
+	expect "warning lines of the daemon" 0 "$(warnings)" "$control"
+}
+
+@test "bad usage of repeatctl is exit code 2, with or without a daemon" {
+	exits 2 repeatctl
+	exits 2 repeatctl -Z status
+	exits 2 repeatctl -c
+	exits 2 repeatctl -t
+	exits 2 repeatctl -t soon status
+	exits 2 repeatctl -t -1 status
+	exits 2 repeatctl -t 1e3 status
+	expect_like "the message" '^repeatctl: .+' "$err" "$control"
+	idle_daemon
+	exits 2 repeatctl
+	exits 2 repeatctl -Z status
+}
+
+@test "repeatctl -h prints help on stdout" {
+	exits 0 repeatctl -h
+	expect_like "the help" 'repeatctl.*-c.*-t' "${out//$'\n'/ }" "$control"
+	expect "stderr" "" "$err" "$control"
+}
+
+@test "repeatctl -V prints a version on stdout" {
+	exits 0 repeatctl -V
+	expect_like "the version" '[0-9]' "$out" "$control"
+	expect "stderr" "" "$err" "$control"
+}
+
+@test "repeatd -h tells of -c" {
+	exits 0 repeatd -h
+	expect_like "the help" '-c' "$out" "$control"
+}
+
+# stuck PID: it sleeps, and its standard output is the FIFO full. (A shell that opens it is not there yet.)
+stuck() { [[ $(readlink "/proc/$1/fd/1") == */full && $(stat_field "$1" 3) == S && -z $(replies) ]]; }
+
+@test "a signal ends repeatctl although nobody takes its output" {
+	idle_daemon
+	mkfifo full
+	exec 5<>full
+	fifo fill full
+	background ctl.out sh -c 'exec repeatctl -t 60 help >full'
+	wait_until 5 stuck "$job"
+	kill -TERM "$job"
+	wait_until 3 dead "$job"
+	exec 5>&-
+	expect "files left behind" "" "$(replies)" "$control"
+}
+
+# --- the FIFO deleted or replaced ---
+
+# new_fifo [INODE]: a FIFO with mode 0600 is there, and it is not the one with that inode.
+new_fifo() { [[ -p repeatd.ctl && $(stat -c '%a %i' repeatd.ctl) == 600\ * && $(inode repeatd.ctl) != "${1-}" ]]; }
+
+# usurp: a regular file takes the FIFO's place, in one step: the daemon may be quick.
+usurp() {
+	echo precious >stranger
+	mv stranger repeatd.ctl
+}
+
+# comes_back [INODE]: within two seconds or a beat there is a new FIFO that is served; the log tells.
+comes_back() {
+	wait_until 3 new_fifo "$@"
+	exits 0 repeatctl status
+	expect "the daemon" "$pid" "$(<repeatd.pid)" "$replaced"
+	expect_like "the log" 'repeatd\.ctl' "$(grep -E '^[^ ]* (warning|error|info) ' repeatd.log)" "$replaced"
+}
+
+@test "a deleted FIFO is noticed, logged and made again" {
+	serve -i 1 start true
+	rm repeatd.ctl
+	comes_back
+}
+
+@test "a FIFO that was moved away is made again" {
+	serve -i 1 start true
+	mv repeatd.ctl elsewhere
+	comes_back "$(inode elsewhere)"
+	is_fifo elsewhere || fail "the moved one was removed" "  see:      $replaced"
+}
+
+@test "a FIFO that was replaced by another FIFO of ours is made again" {
+	serve -i 1 start true
+	mkfifo -m 644 elsewhere
+	mv elsewhere repeatd.ctl
+	comes_back # its mode tells it from this one
+}
+
+@test "a regular file in the FIFO's place is left alone and logged, and the beats go on" {
+	local count
+	serve -i 0.2 start sh -c "echo ran >>'$PWD/beats'"
+	usurp
+	wait_until 3 says '^[^ ]* (warning|error) .*repeatd\.ctl' repeatd.log
+	count=$(lines beats)
+	wait_until 5 more_lines_than $((count + 2)) beats
+	expect "the file's text" precious "$(<repeatd.ctl)" "$replaced"
+}
+
+@test "when the regular file in the FIFO's place is gone again, the FIFO is made again" {
+	serve -i 0.2 start true
+	usurp
+	wait_until 3 says '^[^ ]* (warning|error) .*repeatd\.ctl' repeatd.log
+	rm repeatd.ctl
+	comes_back
+}
+
+@test "at its end the daemon leaves a regular file in the FIFO's place alone" {
+	serve -i 0.2 start true
+	usurp
+	wait_until 3 says '^[^ ]* (warning|error) .*repeatd\.ctl' repeatd.log
+	exits 0 repeatd stop
+	expect "the file's text" precious "$(<repeatd.ctl)" "$replaced"
+}
+
+@test "at its end the daemon leaves a FIFO alone that is not the one it made" {
+	idle_daemon
+	kill -STOP "$pid"
+	mv repeatd.ctl elsewhere
+	mkfifo -m 644 repeatd.ctl
+	kill -TERM "$pid"
+	kill -CONT "$pid"
+	wait_until 5 dead "$pid"
+	# Unless it noticed in time, and said so: then it made a new one, and that one was its own.
+	says '^[^ ]* (warning|error) .*repeatd\.ctl' repeatd.log ||
+		expect "mode of the FIFO" 644 "$(mode repeatd.ctl)" "$replaced"
+}

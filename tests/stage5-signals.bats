@@ -1,0 +1,1 @@
+stage4-signals.bats
