@@ -1,15 +1,20 @@
 /*
  * What a program says on its standard error: the line that tells most, and all of it to a log.
+ *
+ * rsync begins with what is wrong and then says what follows from that; others end with what is
+ * wrong. So it is the last line that is not rsync's, or else rsync's first.
  */
 #ifndef COMPLAINT_H
 #define COMPLAINT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lines.h"
 
 struct complaint {
-	char text[256]; /* the first line that is not a mere warning; escaped */
+	char text[256]; /* that line, escaped */
+	bool rsync;     /* it is rsync's */
 	int log;        /* descriptor that gets every line, escaped; -1: none */
 	struct lines lines;
 };

@@ -20,7 +20,19 @@
 #include "number.h"
 #include "text.h"
 
-static const int deadly[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGALRM };
+static const int deadly[] = {
+	SIGTERM,
+	SIGINT,
+	SIGHUP,
+	SIGQUIT,
+	SIGALRM,
+	SIGUSR1,
+	SIGUSR2,
+	SIGVTALRM,
+	SIGPROF,
+	SIGXCPU,
+	SIGXFSZ,
+};
 
 static volatile sig_atomic_t killer; /* the signal that shall end us, once we have cleaned up */
 
@@ -59,12 +71,32 @@ catch_signals(struct asking *asking)
 	(void)sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
 }
 
+/* With our FIFO gone there is nothing to clean up any more: signals do again what they always do. */
+static void
+release_signals(const struct asking *asking)
+{
+	struct sigaction now;
+
+	for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++) {
+		(void)sigaction(deadly[i], NULL, &now);
+		if (now.sa_handler == note)
+			(void)sigaction(deadly[i], &(struct sigaction){ .sa_handler = SIG_DFL },
+			    NULL);
+	}
+	if (killer != 0)
+		(void)raise(killer); /* whoever started us sees what happened */
+	(void)sigprocmask(SIG_SETMASK, &asking->open, NULL); /* what is pending comes here */
+}
+
+/* Removes our FIFO; a signal that came meanwhile ends us here. */
 static void
 remove_fifo(struct asking *asking)
 {
-	if (asking->path[0] != '\0')
-		(void)unlink(asking->path);
+	if (asking->path[0] == '\0')
+		return;
+	(void)unlink(asking->path);
 	asking->path[0] = '\0';
+	release_signals(asking);
 }
 
 static int
@@ -292,10 +324,6 @@ control_ask(const char *program, const char *fifo, int64_t patience, char *const
 	remove_fifo(&asking);
 	if (asking.answer >= 0)
 		(void)close(asking.answer);
-	if (killer != 0) { /* now die of it, so that whoever started us sees what happened */
-		(void)sigaction(killer, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
-		(void)raise(killer);
-	}
-	(void)sigprocmask(SIG_SETMASK, &asking.open, NULL); /* a blocked one comes here */
+	release_signals(&asking);
 	return status;
 }

@@ -406,7 +406,7 @@ signal.pause()' detach sh -c "$STAY" >.out 2>.err 3>&- 4>&- &
 }
 
 @test "COMMAND gets descriptors 0, 1 and 2, each open on /dev/null" {
-	launch detach
+	launch from 'exec </dev/zero' detach
 	expect "descriptors" "0 1 2" "$(descriptors "$pid")" "$STATE"
 	expect "what they are" $'/dev/null\n/dev/null\n/dev/null' "$(readlink "/proc/$pid/fd/"[012])" "$STATE"
 }

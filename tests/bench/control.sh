@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 # A command and its answer. Sourced by tests/bench/run.
 
 measure() {

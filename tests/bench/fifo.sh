@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 # Many writers, many commands. Sourced by tests/bench/run.
 
 measure() {

@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 # What a daemon costs that has nothing to do. Sourced by tests/bench/run.
 
 switches() { # PID...

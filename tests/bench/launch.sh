@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 # From the exec of a launcher to the first effect of its COMMAND. Sourced by tests/bench/run.
 
 launchers() {

@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 # How stop waits. Sourced by tests/bench/run.
 
 waiting='poll,ppoll,select,pselect6,nanosleep,clock_nanosleep,epoll_wait,epoll_pwait,pause,wait4,waitid,rt_sigtimedwait,flock,fcntl'
