@@ -1,10 +1,17 @@
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "complaint.h"
 #include "io.h"
 #include "text.h"
+
+static void
+consider(struct complaint *complaint, const char *line)
+{
+	if (strncmp(line, "rsync", 5) == 0 && complaint->text[0] != '\0')
+		return;
+	(void)snprintf(complaint->text, sizeof complaint->text, "%.200s", line);
+}
 
 static void
 take_line(void *context, const char *text, size_t len, bool rest, bool more)
@@ -17,8 +24,8 @@ take_line(void *context, const char *text, size_t len, bool rest, bool more)
 	while (len > 0 && text[len - 1] == '\r') /* ssh ends its lines as terminals do */
 		len--;
 	safe_len = text_escape(text, len, safe, sizeof safe - 1);
-	if (!rest && complaint->text[0] == '\0' && len > 0 && strncasecmp(safe, "warning", 7) != 0)
-		(void)snprintf(complaint->text, sizeof complaint->text, "%.200s", safe);
+	if (!rest && len > 0)
+		consider(complaint, safe);
 	safe[safe_len++] = '\n';
 	if (complaint->log >= 0)
 		(void)io_write_all(complaint->log, safe,

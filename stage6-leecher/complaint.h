@@ -7,14 +7,12 @@
 #ifndef COMPLAINT_H
 #define COMPLAINT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "lines.h"
 
 struct complaint {
 	char text[256]; /* that line, escaped */
-	bool rsync;     /* it is rsync's */
 	int log;        /* descriptor that gets every line, escaped; -1: none */
 	struct lines lines;
 };

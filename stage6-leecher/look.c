@@ -170,10 +170,13 @@ check_program(const char *program)
 {
 	const char *path = getenv("PATH");
 	char what[PATH_MAX], file[PATH_MAX];
+	bool good;
 
 	(void)snprintf(what, sizeof what, "program %s", program);
-	if (strchr(program, '/') != NULL)
-		return report(access(program, X_OK) == 0, what, strerror(errno));
+	if (strchr(program, '/') != NULL) {
+		good = access(program, X_OK) == 0;
+		return report(good, what, strerror(errno));
+	}
 	while (path != NULL && *path != '\0') {
 		size_t width = strcspn(path, ":");
 
@@ -208,11 +211,13 @@ check_destination(const struct config *config)
 {
 	char what[PATH_MAX + 32];
 	struct stat st;
+	bool good;
 
 	(void)snprintf(what, sizeof what, "destination %s", config->to);
 	if (stat(config->to, &st) == 0 && !S_ISDIR(st.st_mode))
 		return report(false, what, "not a directory");
-	return report(access(config->to, R_OK | W_OK | X_OK) == 0, what, strerror(errno));
+	good = access(config->to, R_OK | W_OK | X_OK) == 0;
+	return report(good, what, strerror(errno));
 }
 
 int
@@ -231,7 +236,9 @@ look_check(const struct config *config)
 	ledger_close(ledger);
 	(void)snprintf(what, sizeof what, "source %s", config->from);
 	(void)fflush(stdout);
-	good &= report(ask(&look, config, source_list) == 0, what, look.why);
+	bool answered = ask(&look, config, source_list) == 0;
+
+	good &= report(answered, what, look.why);
 	if (look.why[0] == '\0')
 		printf("        %zu items there\n", look.source.count);
 	source_free(&look.source);

@@ -455,10 +455,12 @@ observe(struct pass *pass, struct item *item)
 
 	if (found < 0)
 		return -1;
-	if (!item->measured) { /* it vanished between the list and the measure */
+	if (!item->measured && pass->config->list.count == 0) {
+		log_say(LEVEL_WARNING, "%s: it vanished after it was listed", shown(&entry, text));
 		item->wanted = false;
 		return 0;
 	}
+	/* What a list program calls finished and nobody can find is tried, and then says why */
 	if (found == 0 || entry.bytes != item->bytes || strcmp(entry.newest, item->newest) != 0 ||
 	    entry.since > now) { /* ... or the clock was set back */
 		entry.bytes = item->bytes;

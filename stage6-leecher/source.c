@@ -43,7 +43,7 @@ source_find(const struct source *source, const char *name)
 static void
 doubt(struct source *source, const char *what, const char *text)
 {
-	char safe[200];
+	char safe[300];
 
 	if (source->why[0] != '\0')
 		return;
@@ -197,15 +197,20 @@ list_program_ended(struct source *source)
 {
 	const struct job *job = &source->job;
 	const char *said = source->complaint.text;
+	char how[300];
 
 	if (job->timed_out)
-		doubt(source, source->argv.word[0], "no end within [source] timeout");
+		(void)snprintf(how, sizeof how, "no end within [source] timeout");
 	else if (WIFSIGNALED(job->status))
-		doubt(source, source->argv.word[0], "was killed");
+		(void)snprintf(how, sizeof how, "killed by signal %d", WTERMSIG(job->status));
 	else if (WEXITSTATUS(job->status) != 0)
-		doubt(source, source->argv.word[0], said[0] != '\0' ? said : "failed");
+		(void)snprintf(how, sizeof how, "exit %d%s%s", WEXITSTATUS(job->status),
+		    said[0] != '\0' ? ": " : "", said);
 	else if (source->used > 0)
-		doubt(source, source->argv.word[0], "its last name is cut off, no NUL");
+		(void)snprintf(how, sizeof how, "its last name is cut off, no NUL");
+	else
+		return;
+	doubt(source, source->argv.word[0], how);
 }
 
 /* 23, 24: some of it could not be read. What was listed is true; the transfer will say the rest. */
