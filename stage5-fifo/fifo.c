@@ -278,27 +278,37 @@ split(char *line, char *words[], const char **why)
 	return count;
 }
 
+/* What was written as the body of an "ok" was the reason of a refusal. */
+static char *
+refusal(const char *text, size_t *len)
+{
+	char *whole = malloc(*len + sizeof "error: \n");
+
+	if (whole != NULL)
+		*len = (size_t)snprintf(whole, *len + sizeof "error: \n", "error: %s\n",
+		    text + strlen("ok\n"));
+	return whole;
+}
+
 /* Returns the whole answer, to be freed, or NULL: no memory. */
 static char *
 carry_out(struct fifo *fifo, char *words[], int count, size_t *len, bool *done)
 {
-	char *body = NULL, *whole = NULL;
-	size_t body_len;
-	FILE *out = open_memstream(&body, &body_len);
+	char *text = NULL, *whole;
+	FILE *out = open_memstream(&text, len);
 
 	if (out == NULL)
 		return NULL;
+	(void)fputs("ok\n", out);
 	*done = fifo->command(fifo->context, words, count, out);
-	if (fclose(out) == 0 && (out = open_memstream(&whole, len)) != NULL) {
-		(void)fputs(*done ? "ok\n" : "error: ", out);
-		(void)fwrite(body, 1, body_len, out);
-		(void)fputs(*done ? "" : "\n", out);
-		if (fclose(out) != 0) {
-			free(whole);
-			whole = NULL;
-		}
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
 	}
-	free(body);
+	if (*done)
+		return text;
+	whole = refusal(text, len);
+	free(text);
 	return whole;
 }
 
@@ -322,65 +332,81 @@ good_id(const char *id)
 	return len > 0 && len <= ID_LONGEST && strspn(id, letters) == len;
 }
 
-/* One line, NUL in place of its newline. */
+static void
+ignore(const char *why, const char *line, size_t len)
+{
+	char shown[200];
+
+	(void)text_escape(line, len, shown, sizeof shown);
+	log_say(LEVEL_WARNING, "command ignored, %s: %s", why, shown);
+}
+
+/* A line that nobody waits for the answer of: the log gets it. */
+static void
+obey_silently(struct fifo *fifo, char *line)
+{
+	char *words[FIFO_WORDS + 1], *text;
+	const char *why;
+	size_t len;
+	bool done;
+	int count = split(line, words, &why);
+
+	if (count < 0)
+		ignore(why, line, strlen(line)); /* the first word is left of it */
+	if (count <= 0)
+		return;
+	text = carry_out(fifo, words, count, &len, &done);
+	if (text != NULL)
+		log_answer(words[0], done, text);
+	else
+		log_say(LEVEL_ERROR, "command %s: no memory for the answer", words[0]);
+	free(text);
+}
+
+static void
+obey_and_answer(struct fifo *fifo, const char *id, char *line)
+{
+	char *words[FIFO_WORDS + 1], *text;
+	const char *why = "no command";
+	size_t len = 0;
+	bool done;
+	int count, fd = open_answer(fifo, id);
+
+	if (fd < 0)
+		return; /* the answer is part of what was asked for */
+	count = split(line, words, &why);
+	if (count > 0) {
+		text = carry_out(fifo, words, count, &len, &done);
+	} else {
+		text = malloc(64);
+		if (text != NULL)
+			len = (size_t)snprintf(text, 64, "error: %s\n", why);
+	}
+	answer(fifo, fd, text, len); /* without memory, an end of file */
+}
+
+/* One line of len bytes, with NUL in place of its newline. */
 static void
 obey(struct fifo *fifo, char *line, size_t len)
 {
-	char *words[FIFO_WORDS + 1], *id = NULL, *text;
-	const char *why;
-	char shown[200];
-	size_t answer_len;
-	bool done;
-	int count, fd;
+	char *rest = line + strcspn(line, " ");
 
 	if (len == 0)
 		return; /* a client's protection against a neighbour's missing newline */
-	(void)text_escape(line, len, shown, sizeof shown);
 	if (strlen(line) != len) {
-		log_say(LEVEL_WARNING, "command with a NUL ignored: %s", shown);
+		ignore("a NUL in it", line, len);
 		return;
 	}
-	if (line[0] == '@') {
-		size_t width = strcspn(line, " ");
-
-		id = line + 1;
-		line += width;
-		if (*line != '\0')
-			*line++ = '\0';
-		if (!good_id(id)) {
-			log_say(LEVEL_WARNING, "command with a bad ID ignored: %s", shown);
-			return;
-		}
-	}
-	count = split(line, words, &why);
-	if (count <= 0 && id == NULL) {
-		if (count < 0)
-			log_say(LEVEL_WARNING, "bad command ignored, %s: %s", why, shown);
+	if (line[0] != '@') {
+		obey_silently(fifo, line);
 		return;
 	}
-	fd = id != NULL ? open_answer(fifo, id) : -1;
-	if (id != NULL && fd < 0)
-		return; /* the answer is part of what was asked for */
-	if (count <= 0) {
-		static const char none[] = "error: no command\n", bad[] = "error: bad words\n";
-
-		text = strdup(count == 0 ? none : bad);
-		answer(fifo, fd, text, text != NULL ? strlen(text) : 0);
-		return;
-	}
-	text = carry_out(fifo, words, count, &answer_len, &done);
-	if (text == NULL) {
-		log_say(LEVEL_ERROR, "command %s: no memory for the answer", words[0]);
-		if (fd >= 0)
-			(void)close(fd);
-		return;
-	}
-	if (fd >= 0) {
-		answer(fifo, fd, text, answer_len);
-		return;
-	}
-	log_answer(words[0], done, text);
-	free(text);
+	if (*rest != '\0')
+		*rest++ = '\0';
+	if (good_id(line + 1))
+		obey_and_answer(fifo, line + 1, rest);
+	else
+		ignore("a bad ID", line, strlen(line));
 }
 
 /* --- from bytes to lines --- */

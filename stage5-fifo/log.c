@@ -21,6 +21,8 @@ static struct {
 	int fd;
 	bool syslog;
 	enum level level;
+	time_t second; /* of stamp: formatting it takes longer than all the rest of a line */
+	char stamp[32];
 	unsigned long lost; /* lines that could not be written, a full disk say */
 	int why;            /* errno of the last that was lost */
 } log = { .program = "?", .fd = STDERR_FILENO, .level = LEVEL_INFO };
@@ -97,12 +99,14 @@ start_of_line(char *line, size_t size, enum level level, const char *name, pid_t
 {
 	struct timespec now;
 	struct tm utc;
-	char stamp[32];
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
-	(void)gmtime_r(&now.tv_sec, &utc);
-	(void)strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
-	return snprintf(line, size, "%s.%03ldZ %s %.100s[%ld]: ", stamp, now.tv_nsec / 1000000,
+	if (now.tv_sec != log.second) {
+		(void)gmtime_r(&now.tv_sec, &utc);
+		(void)strftime(log.stamp, sizeof log.stamp, "%Y-%m-%dT%H:%M:%S", &utc);
+		log.second = now.tv_sec;
+	}
+	return snprintf(line, size, "%s.%03ldZ %s %.100s[%ld]: ", log.stamp, now.tv_nsec / 1000000,
 	    names[level], name, (long)pid);
 }
 

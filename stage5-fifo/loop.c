@@ -11,6 +11,8 @@
 #include "monotonic.h"
 #include "number.h"
 
+enum { BUSY_ROUNDS = 16 }; /* so many in a row may pass before signals are asked for */
+
 int
 loop_watch(struct loop *loop, struct loop_watch *watch)
 {
@@ -136,9 +138,10 @@ loop_wait(struct loop *loop)
 	int ready = wait_open(polled, count, limit, &loop->open);
 
 	/* With a descriptor ready at once, Linux does not deliver signals at all: a child that never
-	 * stops writing would keep TERM waiting. So the mask is opened once more, for an instant. */
-	if (ready > 0)
+	 * stops writing would keep TERM waiting. So now and then the mask is opened once more. */
+	if (ready > 0 && ++loop->busy % BUSY_ROUNDS == 0)
 		(void)wait_open(NULL, 0, &(struct timespec){ 0 }, &loop->open);
+
 	for (int i = 0; i < count && ready > 0; i++) {
 		struct loop_watch *watch = loop->watches[i];
 

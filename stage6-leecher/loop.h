@@ -33,6 +33,7 @@ struct loop {
 	struct loop_watch *watches[LOOP_WATCHES];
 	int count;
 	struct loop_timer *timers;
+	unsigned busy; /* rounds in which a descriptor was ready; see loop_wait */
 	sigset_t open; /* signal mask inside the waiting call, from signals_catch */
 };
 

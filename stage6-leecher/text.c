@@ -40,6 +40,18 @@ printable(const unsigned char *text, size_t len)
 	return need;
 }
 
+/* How many bytes from here on are plain ASCII and can be copied as they are. */
+static size_t
+plain(const char *text, size_t len, const char *also)
+{
+	size_t n = 0;
+
+	while (n < len && text[n] >= 0x20 && text[n] < 0x7f && strchr(also, text[n]) == NULL)
+		n++;
+	return n;
+}
+
+/* Copies text, and writes as \xNN what must not be shown and what stands in also. */
 static size_t
 escape(const char *text, size_t len, const char *also, char *out, size_t size)
 {
@@ -47,14 +59,14 @@ escape(const char *text, size_t len, const char *also, char *out, size_t size)
 
 	while (len > 0) {
 		char escaped[5];
-		size_t step = printable((const unsigned char *)text, len);
-
-		if (strchr(also, *text) != NULL)
-			step = 0;
-
 		const char *piece = text;
-		size_t width = step;
+		size_t step = plain(text, len, also), width;
 
+		if (step > size - 1 - used)
+			step = size - 1 - used; /* what fits of it, and then the end */
+		else if (step == 0 && strchr(also, *text) == NULL)
+			step = printable((const unsigned char *)text, len);
+		width = step;
 		if (step == 0) {
 			(void)snprintf(escaped, sizeof escaped, "\\x%02x", (unsigned char)*text);
 			piece = escaped;

@@ -142,7 +142,7 @@ WRONG="stage1-fork/README.md, What is still wrong"
 	expect "descriptor 120 of COMMAND" /dev/zero "$(readlink "/proc/$pid/fd/120")" "$WRONG"
 }
 
-@test 'still wrong: \$(forkoff sleep 60) hangs until COMMAND ends' {
+@test "still wrong: a command substitution with forkoff hangs until COMMAND ends" {
 	mkfifo pipe
 	forkoff sleep 60 >pipe 3>&- &
 	exec 5<pipe

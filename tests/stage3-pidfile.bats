@@ -272,7 +272,7 @@ crowd() {
 }
 
 @test "a start whose file is replaced between its open and its lock takes the one that is there" {
-	needs_strace
+	needs_own_calls
 	local starter
 	: >repeatd.pid
 	beside strace -o /dev/null -P "$PWD/repeatd.pid" -e trace=fcntl,flock -e inject=fcntl,flock:delay_enter=300000 \
@@ -432,7 +432,7 @@ refused() {
 }
 
 @test "a fork that fails: start says so, leaves with 1, and no pid file stays" {
-	needs_strace
+	needs_own_calls
 	exits 1 strace -f -o /dev/null -e inject=fork,vfork,clone,clone3:error=EAGAIN repeatd -i 3600 start true
 	expect_like "message" '^repeatd: .*: Resource temporarily unavailable' "$err" "$verbs"
 	absent repeatd.pid "$file"
@@ -543,7 +543,7 @@ held() {
 }
 
 @test "stop waits in one blocking call and polls nothing" {
-	needs_strace
+	needs_own_calls
 	launched -i 3600 start true
 	kill -STOP "$daemon"
 	exits 0 strace -f -o calls repeatd -t 1 stop

@@ -151,7 +151,7 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 }
 
 @test "TERM at any system call of the start-up is neither lost nor leaves a pid file or a process" {
-	needs_strace
+	needs_own_calls
 	local call count n
 	beside strace -f -o calls repeatd -i 3600 run sleep 60
 	wait_until 10 grep -q 'exec.*"60"' calls
@@ -429,6 +429,16 @@ all_lines() {
 	expect "lines" 1 "$(lines repeatd.log ': half a line$')" "$log"
 }
 
+@test "what COMMAND wrote in its last moment is not lost, however much" {
+	launched -n 1 start sh -c 'until [ -e "$HERE/go" ]; do sleep 0.02; done; head -c 60000 /dev/zero | tr "\\0" x; : >"$HERE/over"'
+	kill -STOP "$daemon"
+	: >go
+	wait_until 10 test -e over
+	kill -CONT "$daemon"
+	gone "$daemon" "the daemon"
+	expect "x in the log" 60000 "$(pieces | tr -dc x | wc -c)" "$log"
+}
+
 @test "a line is in the log as soon as it is written, not at the end of COMMAND" {
 	launched -i 3600 start sh -c 'echo early; exec sleep 60'
 	logged 1 ': early$' "$log"
@@ -468,7 +478,7 @@ pieces() { LC_ALL=C sed -nE 's/^[^ ]+ info sh\[[0-9]+\]: (.*x.*)$/\1/p' repeatd.
 }
 
 @test "each line is one write" {
-	needs_strace
+	needs_own_calls
 	exits 0 strace -f -qq -s 9000 -o calls -e trace=write,writev,pwrite64,sendto \
 		repeatd -n 1 run sh -c 'echo one; echo two; head -c 9000 /dev/zero | tr "\\0" x; echo'
 	sed -nE '/"[0-9]{4}-[0-9]{2}-[0-9]{2}T[^"]*Z (error|warning|info|debug) /p' calls >writes

@@ -140,11 +140,11 @@ launch() {
 }
 
 # from STATE COMMAND...: runs COMMAND after sh has brought itself into that state, as in: from 'umask 0' ls
-# Exit code 124: it did not return.
+# Exit code 137: it did not return, and was killed.
 from() {
 	local state=$1
 	shift
-	timeout $((12 * SLOWER)) sh -c "$state"'; exec "$@"' sh "$@"
+	timeout -s KILL $((12 * SLOWER)) sh -c "$state"'; exec "$@"' sh "$@"
 }
 
 # descriptors PID: the open descriptors of a process, in one line.
@@ -169,6 +169,10 @@ broken_by() {
 		shift 2
 	fi
 	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 \
-		timeout $((12 * SLOWER)) strace -I 2 -f -qq -o /dev/null "${spoil[@]}" sh -c 'exec 2>&9 9>&-; exec "$@"' sh "$@" 9>&2 2>.strace
+		timeout -s KILL $((12 * SLOWER)) strace -f -qq -o /dev/null "${spoil[@]}" \
+		sh -c 'exec 2>&9 9>&-; exec "$@"' sh "$@" 9>&2 2>.strace
 }
-needs_strace() { strace -o /dev/null true 2>/dev/null || skip "strace is missing, or may not trace here"; }
+needs_strace() {
+	[[ -z ${MEMCHECK:-} ]] || skip "not under valgrind, whose own system calls strace would spoil"
+	strace -o /dev/null true 2>/dev/null || skip "strace is missing, or may not trace here"
+}

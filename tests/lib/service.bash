@@ -5,20 +5,6 @@
 # another name: stage4-pidfile.bats is a link to stage3-pidfile.bats. The digit in the
 # name says which stage's program is meant.
 
-# bash ends silently under errexit where $(<FILE) finds no file: read fails as it should.
-alive() {
-	local line
-	{ read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
-	line=${line##*) }
-	[[ ${line%% *} != [ZX] ]]
-}
-stat_field() {
-	local line fields
-	{ read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
-	read -ra fields <<<"${line##*) }"
-	echo "${fields[$2 - 3]}"
-}
-
 # own_stage: the stage in the name of this test file.
 own_stage() {
 	STAGE=${BATS_TEST_FILENAME##*/stage}
@@ -123,10 +109,10 @@ no_zombies_of() { [[ -z $(zombies_of "$1") ]]; }
 # in_state LETTER PID: as ps shows it.
 in_state() { [[ $(stat_field "$2" 3 2>/dev/null) == "$1" ]]; }
 
-# needs_strace: skips where system calls cannot be watched.
-needs_strace() {
+# needs_own_calls: skips where the system calls are not those of the program alone.
+needs_own_calls() {
 	((SLOWER == 1)) || skip "the system calls would be those of valgrind or of the sanitizer"
-	strace -o /dev/null true 2>/dev/null || skip "strace does not work here"
+	needs_strace
 }
 
 # needs_namespace FLAGS: skips where unshare may not make these; as a user we are root in a namespace of our own.

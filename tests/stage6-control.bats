@@ -1,0 +1,340 @@
+#!/usr/bin/env bats
+# Stage 6: leecherctl, and `leecher check`.
+#
+# $out, $err and $code come from `exits`; words with a dollar are meant literally; a test is a subshell.
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031,SC2317
+
+load lib/common
+load lib/leecher
+setup_file() { start_sshd; }
+teardown_file() { stop_servers; }
+setup() { leecher_stage; }
+teardown() { clean_up; }
+
+# --- leecherctl --------------------------------------------------------------------------------
+
+# pulling_slowly [CONFIG...]: the daemon is in the middle of pulling from/big; from/small waits behind it.
+pulling_slowly() {
+	sample from/big 6000000
+	sample from/small 100
+	local how=config
+	[[ $# -eq 0 ]] || how=$1
+	"$how" source.rsync=--bwlimit=1000 "${@:2}"
+	leech 0 start
+	pid=${out##* }
+	wait_until 20 holding 500000
+}
+
+@test "leecherctl status tells state, item in hand, percent, rate, time left and the counts" {
+	pulling_slowly
+	expect "state" pulling "$(field state)"
+	expect "item" big "$(field item)"
+	wait_until 5 field_like percent '^[1-9][0-9]?(\.[0-9]+)? ?%?$'
+	wait_until 5 field_like rate '[0-9]'
+	wait_until 5 field_like left '[0-9]'
+	for key in 'done' failed parked; do expect "$key" 0 "$(field "$key")"; done
+}
+
+@test "leecherctl status is idle between the passes, and counts what is done" {
+	echo hello >from/x
+	leech 0 start
+	wait_until 10 exists to/x
+	wait_until 10 field_like state idle
+	expect "done" 1 "$(field 'done')"
+}
+
+@test "leecherctl items prints the ledger: state, size and name, a line each" {
+	choosy_rsync
+	printf 123456 >from/x
+	echo bad >from/bad
+	echo hello >from/$'new\nline'
+	leech 0 start
+	wait_until 10 item_is bad failed
+	wait_until 10 item_is x 'done'
+	ctl 0 items
+	expect "lines" 3 "$(wc -l <.out)"
+	expect_like "x" $'(^|\n)done +6 B  x($|\n)' "$out"
+	expect_like "the odd one" 'new\\x0aline' "$out"
+}
+
+@test "leecher list shows how each item stands here, and pulls nothing" {
+	choosy_rsync
+	printf 123456 >from/old
+	echo bad >from/bad
+	once 1
+	printf 1234567 >from/$'new\none'
+	leech 0 list
+	expect_like "old" $'(^|\n)done +6 B  old($|\n)' "$out"
+	expect_like "new" $'(^|\n)new +7 B  new\\\\x0aone($|\n)' "$out"
+	expect_like "bad" $'(^|\n)failed +4 B  bad($|\n)' "$out"
+	expect "lines" 3 "$(wc -l <.out)"
+	expect "what is there" 'old' "$(published | sed 's/bad.log//; s/^ *//')"
+}
+
+@test "leecher list works while the daemon pulls" {
+	pulling_slowly
+	leech 0 list
+	expect_like "big" $'(^|\n)pulling +6.0 MB  big($|\n)' "$out"
+	expect_like "small" $'(^|\n)new +100 B  small($|\n)' "$out"
+}
+
+@test "leecherctl now makes a pass at once" {
+	leech 0 start
+	wait_until 10 field_like state idle
+	echo hello >from/x
+	ctl 0 now
+	wait_until 10 exists to/x
+}
+
+@test "pause lets go of the running transfer, keeps what is here, and resume goes on from there" {
+	pulling_slowly config_rsyncd
+	ctl 0 pause
+	wait_until 10 no_rsync
+	wait_until 5 field_like state paused
+	had=$(staged)
+	((had >= 500000))
+	config_rsyncd source.rsync="--log-file=$PWD/rsync.log"
+	ctl 0 reload
+	expect "it stays paused" paused "$(field state)"
+	ctl 0 resume
+	wait_until 20 exists to/big
+	wait_until 20 exists to/small
+	same from/big to/big
+	got=$(sed -n 's/.*received \([0-9,]*\) bytes.*/\1/p' rsync.log | tr -d , | awk '{ n += $1 } END { print n + 0 }')
+	((got < 6000000 - had / 2)) || fail "begun again: $had bytes were here, $got came"
+	expect "failed" 0 "$(field failed)"
+}
+
+@test "while it is paused nothing is pulled, and resume makes up for it" {
+	leech 0 start
+	wait_until 10 field_like state idle
+	ctl 0 pause
+	echo hello >from/x
+	config daemon.interval=0.05
+	ctl 0 reload
+	for _ in 1 2 3 4 5 6; do
+		ctl 0 status
+		expect_like "state" 'state: *paused' "$out"
+	done
+	gone to/x
+	ctl 0 resume
+	wait_until 10 exists to/x
+}
+
+@test "cancel stops the transfer of an item, and the next one is served" {
+	pulling_slowly
+	ctl 0 cancel big
+	wait_until 10 exists to/small
+	wait_until 10 no_rsync
+	ctl 0 now
+	wait_until 10 field_like state idle
+	gone to/big
+	[[ $(item_state big) != @(done|pulling|new) ]]
+	config
+	ctl 0 reload
+	ctl 0 retry big
+	ctl 0 now
+	wait_until 20 exists to/big
+	same from/big to/big
+}
+
+@test "cancel, retry and forget refuse a name that is not known" {
+	leech 0 start
+	for command in cancel retry forget; do
+		ctl 1 "$command" nothing
+		expect_like "the words" '^leecherctl: .*nothing' "$err"
+	done
+}
+
+@test "retry tries a failed item again before its time, retry all all of them" {
+	choosy_rsync
+	for name in bad1 bad2 bad3; do echo "$name" >"from/$name"; done
+	leech 0 start
+	wait_until 10 item_is bad3 failed
+	for _ in 1 2 3 4; do
+		ctl 0 now
+		wait_until 10 field_like state idle
+	done
+	rm broken
+	ctl 0 retry bad1
+	ctl 0 now
+	wait_until 10 exists to/bad1
+	ctl 0 retry all
+	ctl 0 now
+	wait_until 10 exists to/bad2
+	wait_until 10 exists to/bad3
+}
+
+@test "forget lets an item be pulled again" {
+	for name in 'a b' $'new\nline' $'\xff[x]\\'; do
+		echo "$name" >from/"$name"
+	done
+	leech 0 start
+	wait_until 10 exists to/$'\xff[x]\\'
+	wait_until 10 field_like state idle
+	rm to/*
+	for name in 'a b' $'new\nline' $'\xff[x]\\'; do
+		ctl 0 forget "$name"
+	done
+	ctl 0 now
+	for name in 'a b' $'new\nline' $'\xff[x]\\'; do
+		wait_until 10 exists to/"$name"
+	done
+}
+
+@test "reload takes up the new configuration" {
+	echo hello >from/x.part
+	leech 0 start
+	wait_until 10 field_like state idle
+	config source.ignore='*.tmp'
+	ctl 0 reload
+	ctl 0 now
+	wait_until 10 exists to/x.part
+}
+
+@test "reload refuses a bad configuration with its reason, and the old one goes on" {
+	leech 0 start
+	pid=${out##* }
+	cp leecher.conf good.conf
+	sed -i 's/^settle.*/settle = soon/' leecher.conf
+	exits 1 leecherctl -c good.conf reload
+	expect_like "the words" 'leecher.conf:[0-9]+: \[source\] settle' "$err"
+	echo hello >from/x
+	cp good.conf leecher.conf
+	ctl 0 now
+	wait_until 10 exists to/x
+	alive "$pid"
+}
+
+@test "reopen opens the log again after mv" {
+	leech 0 start
+	mv to/.leecher/leecher.log old.log
+	ctl 0 reopen
+	wait_until 5 exists to/.leecher/leecher.log
+}
+
+@test "level changes what is logged" {
+	leech 0 start
+	ctl 0 level error
+	had=$(wc -l <to/.leecher/leecher.log)
+	echo hello >from/x
+	ctl 0 now
+	wait_until 10 exists to/x
+	wait_until 10 field_like state idle
+	expect "new lines at level error" 0 "$(tail -n +$((had + 1)) to/.leecher/leecher.log | grep -cE ' (info|debug|warning) .* x( |$)')"
+	ctl 1 level loud
+	ctl 0 level debug
+	ctl 0 now
+	wait_until 10 logged ' debug leecher'
+}
+
+@test "help names every command" {
+	leech 0 start
+	ctl 0 help
+	for command in status items now pause resume cancel retry forget reload reopen level stop help; do
+		expect_like "help" "$command" "$out"
+	done
+}
+
+@test "an unknown command is refused" {
+	leech 0 start
+	exits 1 leecherctl -c leecher.conf frobnicate 2>/dev/null || expect "exit code" 2 "$code"
+	expect_like "the words" '^leecherctl: .*frobnicate' "$err"
+}
+
+@test "leecherctl without a daemon is 3 at once, and without an answer 4 at -t" {
+	ctl 3 status
+	expect_like "the words" '^leecherctl: ' "$err"
+	leech 0 start
+	pid=${out##* }
+	wait_until 10 field_like state idle
+	kill -STOP "$pid"
+	ctl 4 -t 0.3 status
+	kill -CONT "$pid"
+	expect "FIFOs left" leecher.ctl "$(cd to/.leecher && find . -type p -printf '%P\n')"
+}
+
+@test "a plain line to the FIFO works too" {
+	leech 0 start
+	wait_until 10 field_like state idle
+	echo pause >to/.leecher/leecher.ctl
+	wait_until 5 field_like state paused
+}
+
+@test "leecherctl stop ends the daemon" {
+	leech 0 start
+	pid=${out##* }
+	ctl 0 stop
+	wait_until 10 dead "$pid"
+	gone to/.leecher/leecher.pid
+}
+
+@test "stop in the middle of a pull leaves no rsync and no ssh, and keeps what is here" {
+	pulling_slowly config_ssh
+	leech 0 stop
+	nobody_left || fail "these live: $(marked_pids | xargs ps -fp)"
+	had=$(staged)
+	((had >= 500000)) || fail "only $had bytes were kept"
+	expect "what is there" '' "$(published)"
+	config_ssh
+	once 0
+	same from/big to/big
+	same from/small to/small
+}
+
+@test "stop ends an rsync that will not hear TERM, by a second TERM at once" {
+	program bin/rsync <<-END
+		case " \$* " in *" --list-only "*) exec $(command -v rsync) "\$@" ;; esac
+		trap '' TERM INT HUP
+		touch $PWD/deaf
+		while :; do sleep 1; done
+	END
+	PATH=$PWD/bin:$PATH
+	echo hello >from/x
+	leech 0 start
+	pid=${out##* }
+	wait_until 10 exists deaf
+	before=$(wc -l <to/.leecher/leecher.log)
+	kill -TERM "$pid"
+	more() { (($(wc -l <to/.leecher/leecher.log) > before)) || dead "$pid"; }
+	wait_until 10 more
+	kill -TERM "$pid" 2>/dev/null
+	wait_until 3 dead "$pid"
+	wait_until 3 nobody_left
+}
+
+# --- check -------------------------------------------------------------------------------------
+
+@test "check says that all is well and changes nothing, daemon or not" {
+	config_ssh
+	echo hello >from/x
+	before=$(find . ! -name '.out' ! -name '.err' ! -path . -printf '%p %s %T@ %C@\n' | sort)
+	leech 0 check
+	expect "everything as it was" "$before" "$(find . ! -name '.out' ! -name '.err' ! -path . -printf '%p %s %T@ %C@\n' | sort)"
+	leech 0 start
+	wait_until 10 exists to/x
+	leech 0 check
+}
+
+@test "check reports a login that fails, and changes nothing" {
+	needs_sshd
+	config_ssh source.ssh="-F $SERVERS/ssh_config -o UserKnownHostsFile=/dev/null"
+	leech 1 check
+	said 'host key'
+	expect "TO" '' "$(ls -A to)"
+}
+
+@test "check reports a program that is missing or cannot be executed" {
+	touch plain
+	for key in source.list report.on_done report.on_failed; do
+		config "$key=$PWD/nothing"
+		leech 1 check
+		said 'nothing.*No such file'
+		config "$key=$PWD/plain"
+		leech 1 check
+		said 'plain.*(Permission denied|not executable|cannot be executed)'
+	done
+	config report.mail=me@example.org report.sendmail="$PWD/nothing"
+	leech 1 check
+	said 'nothing.*No such file'
+}

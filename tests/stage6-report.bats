@@ -1,0 +1,278 @@
+#!/usr/bin/env bats
+# Stage 6: reports: markers, log links, mail and hooks, none of which can fail or delay a download.
+#
+# $out, $err and $code come from `exits`; words with a dollar are meant literally; a test is a subshell.
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031,SC2317
+
+load lib/common
+load lib/leecher
+setup() { leecher_stage; }
+teardown() { clean_up; }
+
+# --- reports -----------------------------------------------------------------------------------
+
+@test "the marker 'NAME is done' holds Done and a newline, and is the default" {
+	echo hello >from/x
+	config report.markers
+	once 0
+	expect "what is there" 'x x\ is\ done' "$(published)"
+	printf 'Done\n' | cmp - 'to/x is done'
+}
+
+@test "markers = no leaves TO to the items alone" {
+	echo hello >from/x
+	config report.markers=no
+	once 0
+	expect "what is there" x "$(published)"
+}
+
+@test "a failure leaves the link NAME.log to the item's log, which a success removes" {
+	choosy_rsync
+	sample from/bad 100
+	config report.markers=yes
+	once 1
+	[[ -L to/bad.log ]]
+	expect_like "where it leads" '^\.leecher/logs/' "$(readlink to/bad.log)"
+	expect_like "the item's log" 'Input/output error' "$(cat to/bad.log)"
+	gone 'to/bad is done'
+	rm broken
+	once 0
+	expect "what is there" 'bad bad\ is\ done' "$(published)"
+}
+
+@test "mail goes through sendmail -t -oi, with subject Leecher: done -- NAME" {
+	fake_sendmail
+	echo hello >from/'Some Show [2024]'
+	config report.mail=me@example.org report.sendmail="$PWD/sendmail"
+	once 0
+	expect "mails" 1 "$(mails)"
+	expect "arguments" '-t -oi' "$(paste -sd' ' mails/1/argv)"
+	expect "Subject" 'Leecher: done -- Some Show [2024]' "$(header Subject 1)"
+	expect_like "To" 'me@example\.org' "$(header To 1)"
+	expect "Auto-Submitted" auto-generated "$(header Auto-Submitted 1)"
+	expect_like "Date" '^[A-Z][a-z]{2}, [ 0-9]?[0-9] [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} [+-][0-9]{4}' "$(header Date 1)"
+	expect_like "Message-ID" '^<.+@.+>$' "$(header Message-ID 1)"
+	expect_like "MIME-Version" '^1\.0' "$(header MIME-Version 1)"
+}
+
+@test "an item's failure is mailed once, not for each retry, with the end of its log in the body" {
+	choosy_rsync
+	fake_sendmail
+	sample from/bad 100
+	config report.mail=me@example.org report.sendmail="$PWD/sendmail"
+	for _ in 1 2 3 4; do quietly leecher -c leecher.conf once || true; done
+	expect "tries" 3 "$(tries)"
+	expect "mails" 1 "$(mails)"
+	expect "Subject" 'Leecher: error -- bad' "$(header Subject 1)"
+	expect_like "the body" 'Input/output error' "$(body 1)"
+	rm broken
+	for _ in 5 6 7 8; do quietly leecher -c leecher.conf once || true; done
+	expect "mails after it came through" 2 "$(mails)"
+	expect "Subject" 'Leecher: done -- bad' "$(header Subject 2)"
+}
+
+@test "without the key mail nothing is mailed" {
+	fake_sendmail
+	echo hello >from/x
+	config report.sendmail="$PWD/sendmail"
+	once 0
+	expect "mails" 0 "$(mails)"
+}
+
+@test "a name cannot add a header to a mail" {
+	fake_sendmail
+	echo hello >from/$'x\r\nBcc: evil@example.org\n\nbody'
+	echo hello >from/$'y\nBcc: evil@example.org'
+	config report.mail=me@example.org report.sendmail="$PWD/sendmail"
+	once 0
+	expect "mails" 2 "$(mails)"
+	for n in 1 2; do
+		expect "Bcc" '' "$(header Bcc "$n")"
+		expect "Subjects" 1 "$(sed '/^\r*$/q' "mails/$n/text" | grep -ci '^subject:')"
+	done
+}
+
+@test "a subject that is not ASCII is encoded as RFC 2047 says, and long ones too" {
+	command -v python3 >/dev/null || skip "needs python3"
+	fake_sendmail
+	long=$(printf 'ü%.0s' {1..120})
+	echo hello >from/"Grüße [2024] ☃"
+	echo hello >from/"$long"
+	config report.mail=me@example.org report.sendmail="$PWD/sendmail"
+	once 0
+	decoded=$(python3 -c '
+import email, email.header, sys
+for path in sys.argv[1:]:
+    raw = open(path, "rb").read().replace(b"\r\n", b"\n")
+    head = raw.split(b"\n\n")[0]
+    head.decode("ascii")
+    assert max(map(len, head.split(b"\n"))) <= 998, "line too long"
+    subject = email.message_from_bytes(raw)["Subject"]
+    assert all(len(w) <= 75 for w in subject.split() if w.startswith("=?")), "encoded word longer than 75"
+    print(str(email.header.make_header(email.header.decode_header(subject))))
+' mails/1/text mails/2/text | sort)
+	expect "Subjects" "$(printf '%s\n' "Leecher: done -- Grüße [2024] ☃" "Leecher: done -- $long" | sort)" "$decoded"
+}
+
+@test "on_done gets the facts in its environment, and the item is in place by then" {
+	printf 'hello' >from/$'new\nl\xffne'
+	program hook <<-'END'
+		for v in NAME PATH BYTES SECONDS ERROR; do eval "printf '%s=%s\\0' $v \"\$LEECHER_$v\""; done >facts.new
+		cat "$LEECHER_PATH" >content
+		mv facts.new facts
+	END
+	sed -i "2i cd '$PWD'" hook
+	config report.on_done="$PWD/hook"
+	once 0
+	expect "content" hello "$(cat content)"
+	mapfile -d '' facts <facts
+	expect "LEECHER_NAME" NAME=$'new\nl\xffne' "${facts[0]}"
+	expect "LEECHER_PATH" "PATH=$PWD/to/"$'new\nl\xffne' "${facts[1]}"
+	expect "LEECHER_BYTES" BYTES=5 "${facts[2]}"
+	expect_like "LEECHER_SECONDS" '^SECONDS=[0-9]+(\.[0-9]+)?$' "${facts[3]}"
+	expect "LEECHER_ERROR" ERROR= "${facts[4]}"
+}
+
+@test "LEECHER_PATH is where it was really published, LEECHER_BYTES the whole of a directory" {
+	mkdir from/dir to/dir
+	printf 12345 >from/dir/f
+	printf 678 >from/dir/g
+	echo mine >to/dir/h
+	program hook <<<"printf '%s %s' \"\$LEECHER_PATH\" \"\$LEECHER_BYTES\" >$PWD/facts"
+	config report.on_done="$PWD/hook"
+	once 0
+	expect "path and bytes" "$PWD/to/dir.1 8" "$(cat facts)"
+}
+
+@test "on_failed gets the error, no path, and on_done is not called" {
+	choosy_rsync
+	sample from/bad 100
+	program failed <<<"printf '%s|%s|%s' \"\$LEECHER_NAME\" \"\$LEECHER_PATH\" \"\$LEECHER_ERROR\" >$PWD/facts"
+	program 'done' <<<"touch $PWD/wrong"
+	config report.on_failed="$PWD/failed" report.on_done="$PWD/done"
+	once 1
+	expect_like "facts" '^bad\|\|.*(Input/output error|23)' "$(cat facts)"
+	gone wrong
+}
+
+@test "a hook begins with clean signals and descriptors 0, 1, 2 alone" {
+	echo hello >from/x
+	program hook <<-END
+		cd '$PWD'
+		ls -l /proc/\$\$/fd >fds
+		grep -E '^Sig(Blk|Ign)' /proc/self/status >signals
+	END
+	config report.on_done="$PWD/hook"
+	leech 0 start
+	wait_until 10 exists signals
+	wait_until 10 test -s signals
+	# from 10 on they are the shell's own
+	expect "descriptors" '0 1 2' "$(awk '/->/ && $9 < 10 { print $9 }' fds | paste -sd' ')"
+	expect "signals" '0000000000000000 0000000000000000' "$(awk '{ print $2 }' signals | paste -sd' ')"
+}
+
+@test "downloads go on while a hook runs" {
+	echo a >from/a
+	echo b >from/b
+	program hook <<-END
+		[ "\$LEECHER_NAME" = a ] || exit 0
+		until [ -e '$PWD/to/b' ]; do sleep 0.02; done
+		touch '$PWD/seen'
+	END
+	config report.on_done="$PWD/hook" report.timeout=20
+	once 0
+	[[ -e seen ]]
+}
+
+# --- hooks and mailer --------------------------------------------------------------------------
+
+@test "a hook that is missing or cannot be executed: said, the download is done" {
+	echo hello >from/x
+	echo hello >from/y
+	touch plain
+	config report.on_done="$PWD/nothing"
+	program list <<<"printf 'x\\0'"
+	config report.on_done="$PWD/nothing" source.list="$PWD/list"
+	once 0
+	said 'on_done.*nothing.*(No such file|not found)|nothing.*(No such file|not found)'
+	config report.on_done="$PWD/plain"
+	once 0
+	said 'plain.*(Permission denied|executed)'
+	same from/x to/x
+	same from/y to/y
+}
+
+@test "a hook that fails: its status and words are logged, the download is done" {
+	echo hello >from/x
+	program hook <<<'echo no cake today >&2; exit 7'
+	config report.on_done="$PWD/hook"
+	once 0
+	logged 'hook.*7|on_done.*7'
+	logged 'no cake today'
+	same from/x to/x
+	expect "its state" 'done' "$(list_state x)"
+}
+
+@test "a hook that hangs is killed with all its children at the time limit, and said" {
+	echo hello >from/x
+	program hook <<-'END'
+		sleep 987 &
+		sleep 987
+	END
+	config report.on_done="$PWD/hook" report.timeout=0.3
+	once 0
+	logged '(hook|on_done).*(time|limit)'
+	nobody_left
+	same from/x to/x
+}
+
+@test "a hook that hangs does not hold up the daemon or its stop" {
+	echo hello >from/x
+	program hook <<-'END'
+		sleep 987
+	END
+	config report.on_done="$PWD/hook" daemon.interval=0.1
+	leech 0 start
+	wait_until 10 exists to/x
+	echo hello >from/y
+	wait_until 10 exists to/y
+	leech 0 stop
+	nobody_left
+}
+
+@test "a mailer that is missing: said, the download is done" {
+	echo hello >from/x
+	config report.mail=me@example.org report.sendmail="$PWD/nothing"
+	once 0
+	said 'nothing.*(No such file|not found)'
+	same from/x to/x
+}
+
+@test "a mailer that fails, or leaves before it has read all: said, the download is done" {
+	echo hello >from/x
+	program sendmail <<<'echo queue is full >&2; exit 75'
+	config report.mail=me@example.org report.sendmail="$PWD/sendmail"
+	once 0
+	logged 'sendmail.*75|mail.*75'
+	same from/x to/x
+}
+
+@test "a mailer that hangs is killed at the time limit: said, the download is done" {
+	echo hello >from/x
+	program sendmail <<<'sleep 987'
+	config report.mail=me@example.org report.sendmail="$PWD/sendmail" report.timeout=0.3
+	once 0
+	logged 'mail.*(time|limit)'
+	nobody_left
+	same from/x to/x
+}
+
+@test "a hook that fails for a failed item changes nothing for the others" {
+	choosy_rsync
+	echo bad >from/bad
+	echo hello >from/z
+	program hook <<<'exit 1'
+	config report.on_failed="$PWD/hook" report.mail=me@example.org report.sendmail="$PWD/nothing"
+	once 1
+	same from/z to/z
+}

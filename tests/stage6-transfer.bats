@@ -1,0 +1,244 @@
+#!/usr/bin/env bats
+# Stage 6: transfers: what survives a crash, the end of `once`, progress, and the retries of a bad item.
+#
+# $out, $err and $code come from `exits`; words with a dollar are meant literally; a test is a subshell.
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031,SC2317
+
+load lib/common
+load lib/leecher
+setup_file() { start_rsyncd && start_sshd; }
+teardown_file() { stop_servers; }
+setup() { leecher_stage; }
+teardown() { clean_up; }
+
+# --- crashes -----------------------------------------------------------------------------------
+
+# crash_and_resume CONFIG...: kills everything in the middle of a transfer; the next pass must go on from there.
+crash_and_resume() {
+	local had sent
+	sample from/dir/big 6000000
+	sample from/dir/another 1000
+	"$@" source.rsync=--bwlimit=3000
+	once_behind
+	wait_until 20 holding 2000000
+	expect "published half way" '' "$(published)"
+	kill_all
+	had=$(staged)
+	((had >= 2000000)) || fail "only $had bytes were kept"
+	"$@" source.rsync="--log-file=$PWD/rsync.log"
+	once 0
+	same from/dir to/dir
+	expect "what is there" dir "$(published)"
+	expect "left in incoming/" 0 "$(staged)"
+	sent=$(sed -n 's/.*sent \([0-9,]*\) bytes  received \([0-9,]*\) bytes.*/\1 \2/p' rsync.log | tr -d , | awk '{ n += $1 + $2 } END { print n + 0 }')
+	((sent > 0 && sent < 6000000 - had / 2)) || fail "begun again: $had of 6000000 bytes were here, and $sent were sent"
+}
+
+@test "after a crash half way, a pull from a local path is resumed, not begun again" { crash_and_resume config; }
+@test "after a crash half way, a pull over rsync:// is resumed, not begun again" { crash_and_resume config_rsyncd; }
+@test "after a crash half way, a pull over ssh is resumed, not begun again" { crash_and_resume config_ssh; }
+
+@test "nobody ever sees half of an item under its final name" {
+	sample from/big 2500000
+	sample from/dir/f 500000
+	sample from/dir/g 500000
+	config source.rsync=--bwlimit=2500
+	once_behind
+	while alive "$pass"; do
+		[[ ! -e to/big ]] || cmp from/big to/big
+		[[ ! -e to/dir ]] || same from/dir to/dir
+	done
+	wait "$pass"
+	expect "what is there" 'big dir' "$(published)"
+}
+
+@test "when leecher alone is killed, rsync and ssh do not live on" {
+	sample from/big 5000000
+	config_ssh source.rsync=--bwlimit=500
+	leech 0 start
+	pid=${out##* }
+	wait_until 20 holding 1
+	kill -KILL "$pid"
+	wait_until 10 nobody_left
+}
+
+@test "killed at any moment of a pass, the next pass brings everything here once" {
+	for name in a b c d; do sample "from/$name" 50000; done
+	mkdir from/dir
+	cp from/a from/b from/dir
+	for n in 1 2 3 4 5 6 7 8; do
+		once_behind
+		sleep "0.0$((n * 2 + RANDOM % 3))"
+		kill_all
+	done
+	once 0
+	expect "what is there" 'a b c d dir' "$(published)"
+	rm -r to/.leecher
+	same from to
+}
+
+@test "killed just before or after each rename and removal, nothing is lost and nothing doubled" {
+	command -v strace >/dev/null || skip "needs strace"
+	strace -o /dev/null true 2>/dev/null || skip "may not trace here"
+	[[ $SLOWER -eq 1 ]] || skip "too slow for this"
+	local call n deaths=0
+	config report.markers=yes
+	for call in rename renameat renameat2 link linkat unlink unlinkat rmdir; do
+		for n in {1..20}; do
+			echo "$call $n" >from/x
+			code=0
+			quietly strace -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$n" leecher -c leecher.conf once || code=$?
+			[[ $code -ne 0 ]] || break
+			((deaths += 1))
+			wait_until 5 nobody_left
+			once 0
+			expect "what is there after a kill at $call $n" 'x x\ is\ done' "$(published)"
+			same from/x to/x
+			rm -rf to
+			mkdir to
+		done
+		rm -rf to
+		mkdir to
+	done
+	((deaths > 0)) || fail "it was never killed"
+}
+
+@test "data is on disk before its item is published" {
+	command -v strace >/dev/null || skip "needs strace"
+	strace -o /dev/null true 2>/dev/null || skip "may not trace here"
+	sample from/x 10000
+	strace -f -y -o trace -e trace=fsync,fdatasync,syncfs,sync,rename,renameat,renameat2 leecher -c leecher.conf once 3>&- </dev/null
+	publish=$(grep -nE 'rename.*/to(/|>, ")x"' trace | head -1 | cut -d: -f1)
+	[[ -n $publish ]] || fail "no rename to to/x seen" "$(cat trace)"
+	head -n "$publish" trace | grep -Eq 'syncfs\(|[^f]sync\(\)|(fsync|fdatasync)\([0-9]+<[^>]*incoming/' ||
+		fail "not synced before: $(sed -n "${publish}p" trace)" "$(cat trace)"
+}
+
+# --- the end of `once` -------------------------------------------------------------------------
+
+@test "once that is ended by a signal dies of that signal after rsync is stopped, and keeps what it has" {
+	sample from/big 5000000
+	config source.rsync=--bwlimit=1000
+	for signal in TERM INT; do
+		rm -rf death
+		perl -e '$SIG{INT} = "DEFAULT"; my $p = fork; exec @ARGV or exit 9 unless $p;
+			open F, ">", "pid.new"; print F $p; close F; rename "pid.new", "pid";
+			waitpid $p, 0; open F, ">", "death.new"; print F $? & 127; close F; rename "death.new", "death"' \
+			leecher -c leecher.conf once >pass.out 2>pass.err 3>&- 4>&- </dev/null &
+		wait_until 10 exists pid
+		wait_until 10 holding 500000
+		kill -"$signal" "$(cat pid)"
+		wait_until 10 exists death
+		no_rsync
+		expect "it died of" "$(kill -l "$signal")" "$(cat death)"
+		rm pid death
+	done
+	holding 500000
+	expect "what is there" '' "$(published)"
+	config
+	once 0
+	same from/big to/big
+}
+
+@test "without a terminal, once prints plain lines that name what was pulled" {
+	echo hello >from/$'esc\e[31mape'
+	once 0
+	expect_like "stdout" 'esc\\x1b\[31mape' "$out"
+	[[ $out != *[$'\r\e\b']* ]] || fail "not plain: $(cat -v .out)"
+}
+
+@test "on a terminal, once shows a bar with bytes, percent, rate and time left" {
+	sample from/big 3000000
+	config source.rsync=--bwlimit=1700
+	terminal 'leecher -c leecher.conf once' >screen
+	same from/big to/big
+	expect_like "the screen" $'\r' "$(cat screen)"
+	tr '\r' '\n' <screen | grep big | grep -E '[0-9]+ ?%' | grep -E '[0-9.]+ ?[kKMG]?i?B/s' | grep -qE '[0-9]+:[0-9]{2}|[0-9]+ ?s( |$)' ||
+		fail "no bar with all of it" "$(cat -v screen)"
+}
+
+@test "the screen gets no control character out of a name" {
+	sample from/$'evil\e]0;x\a\e[2J' 600000
+	config source.rsync=--bwlimit=1000
+	terminal 'leecher -c leecher.conf once' >screen
+	[[ $(cat screen) != *$'evil\e'* && $(cat screen) != *$'\e[2J'* ]] || fail "$(cat -v screen)"
+}
+
+@test "-q is silence" {
+	sample from/x 100
+	once 0 -q
+	expect "stdout and stderr" '' "$out$err"
+	same from/x to/x
+	sample from/y 600000
+	config source.rsync=--bwlimit=2000
+	terminal 'leecher -c leecher.conf -q once' >screen
+	expect "the screen" '' "$(cat screen)"
+}
+
+# --- a bad item and its retries ----------------------------------------------------------------
+
+@test "one bad item does not block the others, and once says 1" {
+	choosy_rsync
+	for name in a bad z; do sample "from/$name" 100; done
+	once 1
+	expect "what is there" 'a z' "$(published | sed 's/bad.log//; s/  */ /g')"
+	said 'bad.*(Input/output error|23)|(Input/output error|23).*bad'
+	expect "its state" failed "$(list_state bad)"
+}
+
+@test "a bad item is tried again at passes 2, 4, 8, 16" {
+	choosy_rsync
+	sample from/bad 100
+	seen=
+	for pass in {1..16}; do
+		before=$(tries)
+		leecher -c leecher.conf once >.out 2>.err 3>&- </dev/null || true
+		(($(tries) == before)) || seen+="$pass "
+	done
+	expect "passes with a try" '1 2 4 8 16 ' "$seen" 'distances 1, 2, 4, ...'
+}
+
+@test "once says 0 again when the bad item came through" {
+	choosy_rsync
+	sample from/bad 100
+	once 1
+	rm broken
+	once 0
+	same from/bad to/bad
+}
+
+@test "after ten failed tries an item is parked until retry" {
+	# an rsync that lists by rote, so that 500 passes take no time, and pulls nothing
+	echo hello >from/x
+	program bin/rsync <<-END
+		case " \$* " in
+		*" --list-only "*)
+			answer="$PWD/answer.\$#"
+			[ -e "\$answer" ] || $(command -v rsync) "\$@" >"\$answer"
+			exec cat "\$answer"
+			;;
+		esac
+		echo try >>$PWD/tries
+		echo 'rsync: [sender] read errors mapping "x": Input/output error (5)' >&2
+		exit 23
+	END
+	PATH=$PWD/bin:$PATH
+	config daemon.interval=0.005
+	leech 0 start
+	wait_until 40 item_is x parked
+	expect "tries" 10 "$(tries)"
+	ctl 0 retry x
+	more() { (($(tries) > 10)); }
+	wait_until 10 more
+}
+
+@test "an item that waits for its next try is not lost when leecher starts anew" {
+	choosy_rsync
+	sample from/bad 100
+	config daemon.interval=0.1
+	once 1
+	expect "its state" failed "$(list_state bad)"
+	rm broken
+	leech 0 start
+	wait_until 10 exists to/bad
+}
