@@ -19,6 +19,15 @@ enum { LAUNCHED = 0, OWN_FAILURE = 125, CANNOT_EXECUTE = 126, NOT_FOUND = 127 };
 static const char usage[] = "usage: forkoff COMMAND [ARG...]\n"
 			    "       forkoff -h | -V\n";
 
+static int
+print(const char *text)
+{
+	if (fputs(text, stdout) != EOF && fflush(stdout) == 0)
+		return LAUNCHED;
+	fprintf(stderr, "forkoff: write stdout: %s\n", strerror(errno));
+	return OWN_FAILURE;
+}
+
 static void
 become(char *const argv[])
 {
@@ -40,11 +49,9 @@ main(int argc, char *argv[])
 	while ((option = getopt(argc, argv, "+hV")) != -1) {
 		switch (option) {
 		case 'h':
-			fputs(usage, stdout);
-			return 0;
+			return print(usage);
 		case 'V':
-			puts("forkoff " VERSION);
-			return 0;
+			return print("forkoff " VERSION "\n");
 		default:
 			fputs(usage, stderr);
 			return OWN_FAILURE;
@@ -65,9 +72,8 @@ main(int argc, char *argv[])
 		become(&argv[optind]);
 
 	/* this is the parent, and pid is the child's */
-	if (printf("%ld\n", (long)pid) < 0 || fflush(stdout) != 0) {
-		fprintf(stderr, "forkoff: write stdout: %s\n", strerror(errno));
-		return OWN_FAILURE;
-	}
-	return LAUNCHED;
+	char text[32];
+
+	(void)snprintf(text, sizeof text, "%ld\n", (long)pid);
+	return print(text);
 }

@@ -30,6 +30,16 @@ static const char help[] = "  -C DIR      run COMMAND in DIR (default /)\n"
 			   "  -e FILE     append standard error to FILE (default /dev/null)\n"
 			   "  -t SECONDS  give up a launch that takes longer (default 10)\n";
 
+/* Text on standard output, and the exit status that says whether it got there. */
+static int
+print(const char *text, const char *more)
+{
+	if (printf("%s%s", text, more) >= 0 && fflush(stdout) == 0)
+		return LAUNCHED;
+	fprintf(stderr, "detach: write stdout: %s\n", strerror(errno));
+	return OWN_FAILURE;
+}
+
 static int
 bad_usage(void)
 {
@@ -72,11 +82,9 @@ read_options(int argc, char *argv[], struct daemon_settings *settings)
 				return bad_value(option, optarg);
 			break;
 		case 'h':
-			printf("%s%s", usage, help);
-			return LAUNCHED;
+			return print(usage, help);
 		case 'V':
-			puts("detach " VERSION);
-			return LAUNCHED;
+			return print("detach " VERSION, "\n");
 		default:
 			return bad_usage();
 		}

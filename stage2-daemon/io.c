@@ -85,13 +85,13 @@ io_open_append(const char *path, mode_t mode, bool *made)
 	const int flags = O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC | O_NONBLOCK;
 	mode_t mask = umask(0);
 
-	/* O_EXCL tells us whether it was we who made it; the second try takes what is there,
-	 * and makes it only if it vanished between the two or is a link to nowhere */
+	/* O_EXCL tells us whether it was we who made it; the second try takes what is there. It makes
+	 * nothing: what O_EXCL calls "there" may be a link to nowhere, put in our way. */
 	int fd = open(path, flags | O_CREAT | O_EXCL, mode);
 
 	*made = fd >= 0;
 	if (fd < 0 && errno == EEXIST)
-		fd = open(path, flags | O_CREAT, mode);
+		fd = open(path, flags);
 
 	int why = errno;
 

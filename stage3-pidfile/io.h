@@ -20,7 +20,8 @@ int io_reserve_stdio(void);
 /*
  * Opens path for appending, made with this mode (whatever the umask is) if it is not there;
  * *made says whether it was made. Close-on-exec. A FIFO without a reader gives ENXIO instead
- * of blocking for ever, a terminal does not become ours. Returns a descriptor, or -1 with errno.
+ * of blocking for ever, a terminal does not become ours, and nothing is made through a link that
+ * leads nowhere. Returns a descriptor, or -1 with errno.
  */
 int io_open_append(const char *path, mode_t mode, bool *made);
 

@@ -32,6 +32,16 @@ static const char help[] =
     "  -n TIMES    run COMMAND so many times, then end (default: for ever)\n"
     "  -t SECONDS  how long stop waits after TERM before it sends KILL (default 10)\n";
 
+/* Text on standard output, and the exit status that says whether it got there. */
+static int
+print(const char *text, const char *more)
+{
+	if (printf("%s%s", text, more) >= 0 && fflush(stdout) == 0)
+		return SERVICE_DONE;
+	fprintf(stderr, "repeatd: write stdout: %s\n", strerror(errno));
+	return SERVICE_FAILED;
+}
+
 static int
 bad_usage(void)
 {
@@ -83,11 +93,9 @@ read_options(int argc, char *argv[], struct service *service, struct repeat *rep
 				return bad_value("-t", optarg);
 			break;
 		case 'h':
-			printf("%s%s", usage, help);
-			return SERVICE_DONE;
+			return print(usage, help);
 		case 'V':
-			puts("repeatd " VERSION);
-			return SERVICE_DONE;
+			return print("repeatd " VERSION, "\n");
 		default:
 			return bad_usage();
 		}

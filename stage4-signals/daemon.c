@@ -286,6 +286,40 @@ say_go(struct launch *launch)
 	(void)send(launch->link[0], "g", 1, MSG_NOSIGNAL);
 }
 
+/*
+ * The link closes early in a process's end, so that its entry in /proc is still there for us to
+ * read; and an exec clears the flag before it closes the link. Where there is no such entry we
+ * believe in the exec: only its parent could tell a death right before it from one right after.
+ */
+static bool
+died_before_exec(pid_t pid)
+{
+	bool never = false;
+#if defined __linux__ && !defined PORTABLE
+	enum {
+		FORKED_BUT_NO_EXEC = 0x40
+	}; /* PF_FORKNOEXEC in the flags of /proc/PID/stat, proc(5) */
+	char path[64], stat[512] = "";
+	const char *after_name;
+	unsigned flags;
+	ssize_t len;
+	int fd;
+
+	(void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	len = read(fd, stat, sizeof stat - 1);
+	(void)close(fd);
+	after_name = len > 0 ? strrchr(stat, ')') : NULL;
+	if (after_name != NULL && sscanf(after_name, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1)
+		never = (flags & FORKED_BUT_NO_EXEC) != 0;
+#else
+	(void)pid;
+#endif
+	return never;
+}
+
 /* Waits for the answer. */
 static pid_t
 await(struct launch *launch, int64_t deadline)
@@ -308,9 +342,8 @@ await(struct launch *launch, int64_t deadline)
 		if (last == BORN)
 			say_go(launch);
 	}
-	/* Exec closed the link, as close-on-exec says. (A KILL between its last word and the exec looks
-	 * the same, as would one right after the exec: only a parent could tell them apart.) */
-	if (got == 0 && last == EXECUTES)
+	/* Exec closed the link, as close-on-exec says; or a KILL did, at the last moment */
+	if (got == 0 && last == EXECUTES && !died_before_exec(answer->pid))
 		return answer->pid;
 	if (got == 0)
 		return give_up(answer, failure, "launch: the daemon died without a word");
@@ -325,6 +358,8 @@ daemon_abandon(const struct daemon_answer *answer)
 	/* All of them share the group that setsid made; the number cannot belong to strangers
 	 * while one of them lives. The middle process may not have come to setsid yet. */
 	(void)kill(-answer->group, SIGKILL);
+	if (answer->pid > 0)
+		(void)kill(answer->pid, SIGKILL); /* it may have made a session of its own by now */
 	if (waitpid(answer->group, NULL, WNOHANG) == 0) {
 		(void)kill(answer->group, SIGKILL);
 		(void)waitpid(answer->group, NULL, 0);

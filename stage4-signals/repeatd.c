@@ -33,6 +33,16 @@ static const char help[] =
     "  -g SECONDS  how long COMMAND may take to end after TERM before KILL (default 5)\n"
     "  -S          log to syslog\n";
 
+/* Text on standard output, and the exit status that says whether it got there. */
+static int
+print(const char *text, const char *more)
+{
+	if (printf("%s%s", text, more) >= 0 && fflush(stdout) == 0)
+		return SERVICE_DONE;
+	fprintf(stderr, "repeatd: write stdout: %s\n", strerror(errno));
+	return SERVICE_FAILED;
+}
+
 static int
 bad_usage(void)
 {
@@ -96,11 +106,9 @@ read_options(int argc, char *argv[], struct service *service, struct repeat *rep
 			repeat->syslog = true;
 			break;
 		case 'h':
-			printf("%s%s", usage, help);
-			return SERVICE_DONE;
+			return print(usage, help);
 		case 'V':
-			puts("repeatd " VERSION);
-			return SERVICE_DONE;
+			return print("repeatd " VERSION, "\n");
 		default:
 			return bad_usage();
 		}

@@ -178,7 +178,10 @@ job_stop(struct job *job)
 		return;
 	}
 	job->stopping = true;
-	tell_group(job, SIGTERM);
+	if (job->leader_first && !job->leader_ended)
+		(void)kill(job->pid, SIGTERM);
+	else
+		tell_group(job, SIGTERM);
 	loop_set_timer(job->jobs->loop, &job->grace_over, monotonic_now() + job->grace);
 }
 

@@ -29,11 +29,12 @@ struct job {
 	char *const *argv;
 	int (*instead)(void *context); /* if set: runs in the child, instead of a program; its
 					* result is the exit status */
-	char *const *env; /* "NAME=VALUE" strings to add to its environment; NULL: none */
-	int in;           /* its standard input; -1: /dev/null. Stays the caller's. */
-	bool apart;       /* its standard error comes by itself, not mixed with its output */
-	int64_t grace;    /* nanoseconds between TERM and KILL */
-	int64_t limit;    /* nanoseconds after which it is stopped; 0: none */
+	char *const *env;  /* "NAME=VALUE" strings to add to its environment; NULL: none */
+	int in;            /* its standard input; -1: /dev/null. Stays the caller's. */
+	bool apart;        /* its standard error comes by itself, not mixed with its output */
+	bool leader_first; /* TERM goes to the leader alone, which ends the others itself (rsync) */
+	int64_t grace;     /* nanoseconds between TERM and KILL */
+	int64_t limit;     /* nanoseconds after which it is stopped; 0: none */
 	void (*output)(struct job *job, int stream, const char *data, size_t len); /* 1 or 2 */
 	void (*ended)(struct job *job); /* it is over, and may be started again from here */
 	void *context;

@@ -18,6 +18,16 @@ static const char help[] = "  -c FIFO     where repeatd listens (default ./repea
 			   "  COMMAND is status, now, pause, resume, interval SECONDS, level "
 			   "LEVEL, reopen, stop or help\n";
 
+/* Text on standard output, and the exit status that says whether it got there. */
+static int
+print(const char *text, const char *more)
+{
+	if (printf("%s%s", text, more) >= 0 && fflush(stdout) == 0)
+		return CONTROL_DONE;
+	fprintf(stderr, "repeatctl: write stdout: %s\n", strerror(errno));
+	return CONTROL_REFUSED;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -36,11 +46,9 @@ main(int argc, char *argv[])
 			fprintf(stderr, "repeatctl: -t %s: %s\n", optarg, strerror(errno));
 			return CONTROL_USAGE;
 		case 'h':
-			printf("%s%s", usage, help);
-			return CONTROL_DONE;
+			return print(usage, help);
 		case 'V':
-			puts("repeatctl " VERSION);
-			return CONTROL_DONE;
+			return print("repeatctl " VERSION, "\n");
 		default:
 			fputs(usage, stderr);
 			return CONTROL_USAGE;

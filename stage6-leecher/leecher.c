@@ -30,6 +30,16 @@ static const char help[] =
     "  -q          once says nothing\n"
     "  -t SECONDS  how long stop waits after TERM before it sends KILL (default 10)\n";
 
+/* Text on standard output, and the exit status that says whether it got there. */
+static int
+print(const char *text, const char *more)
+{
+	if (printf("%s%s", text, more) >= 0 && fflush(stdout) == 0)
+		return SERVICE_DONE;
+	fprintf(stderr, "leecher: write stdout: %s\n", strerror(errno));
+	return SERVICE_FAILED;
+}
+
 static int
 bad_usage(void)
 {
@@ -71,11 +81,9 @@ read_options(int argc, char *argv[], struct service *service, struct leech *leec
 				return bad_value("-t", optarg);
 			break;
 		case 'h':
-			printf("%s%s", usage, help);
-			return SERVICE_DONE;
+			return print(usage, help);
 		case 'V':
-			puts("leecher " VERSION);
-			return SERVICE_DONE;
+			return print("leecher " VERSION, "\n");
 		default:
 			return bad_usage();
 		}

@@ -20,6 +20,16 @@ static const char help[] =
     "  COMMAND is status, items, now, pause, resume, cancel NAME, retry NAME|all, forget NAME,\n"
     "          reload, reopen, level LEVEL, stop or help\n";
 
+/* Text on standard output, and the exit status that says whether it got there. */
+static int
+print(const char *text, const char *more)
+{
+	if (printf("%s%s", text, more) >= 0 && fflush(stdout) == 0)
+		return CONTROL_DONE;
+	fprintf(stderr, "leecherctl: write stdout: %s\n", strerror(errno));
+	return CONTROL_REFUSED;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -41,11 +51,9 @@ main(int argc, char *argv[])
 			fprintf(stderr, "leecherctl: -t %s: %s\n", optarg, strerror(errno));
 			return CONTROL_USAGE;
 		case 'h':
-			printf("%s%s", usage, help);
-			return CONTROL_DONE;
+			return print(usage, help);
 		case 'V':
-			puts("leecherctl " VERSION);
-			return CONTROL_DONE;
+			return print("leecherctl " VERSION, "\n");
 		default:
 			fputs(usage, stderr);
 			return CONTROL_USAGE;

@@ -264,10 +264,12 @@ begin(struct source *source, void (*line)(void *, const char *, size_t, bool, bo
 		.ended = ended,
 		.context = source,
 	};
-	if (line != NULL)
+	if (line != NULL) {
 		source->job.env = environment;
-	else
+		source->job.leader_first = true;
+	} else {
 		source->job.limit = source->config->timeout;
+	}
 	if (command_path(source->argv.word[0], source->path, sizeof source->path) == 0 &&
 	    job_start(source->jobs, &source->job) == 0)
 		return 0;

@@ -113,6 +113,7 @@ begin(struct transfer *transfer, const char *name, const char *into, int log)
 		.argv = transfer->argv.word,
 		.in = in,
 		.apart = true,
+		.leader_first = true,
 		.grace = transfer->grace,
 		.env = environment,
 		.output = output,

@@ -246,7 +246,7 @@ unknown() {
 
 @test "no rsync on the far side: said" {
 	echo hello >from/x
-	config_ssh source.rsync=--rsync-path=/nowhere/rsync
+	config_shared source.rsync=--rsync-path=/nowhere/rsync
 	once 1
 	said '/nowhere/rsync|no rsync|127'
 	untouched
@@ -256,12 +256,11 @@ unknown() {
 	config source.from="$PWD/nothing"
 	unknown 'nothing.*No such file'
 	config source.from="$(rsyncd_from)/nothing"
-	unknown 'nothing.*No such file'
-	if [[ -z $NO_SSHD ]]; then
-		config_ssh source.from="box:$PWD/nothing/"
-		once 1
-		said 'nothing.*No such file'
-	fi
+	once 1
+	said 'nothing.*No such file'
+	config_shared source.from="shared:$PWD/nothing/"
+	once 1
+	said 'nothing.*No such file'
 }
 
 @test "an unknown module: said" {
@@ -295,8 +294,7 @@ unknown() {
 @test "a transfer that falls silent is given up after timeout, and resumed later" {
 	sample from/big 3000000
 	echo hello >from/x
-	SERVERS=$PWD
-	start_rsyncd
+	start_rsyncd "$PWD"
 	config_rsyncd source.rsync=--bwlimit=1000 source.timeout=1
 	once_behind
 	wait_until 10 holding 300000

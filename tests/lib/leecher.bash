@@ -114,6 +114,12 @@ same() {
 	fail "not the same: $1 and $2" "$difference"
 }
 
+# bytes_on_the_wire: what all transfers took together that logged to rsync.log (rsync = --log-file=$PWD/rsync.log).
+bytes_on_the_wire() {
+	sed -n 's/.*sent \([0-9,]*\) bytes  received \([0-9,]*\) bytes.*/\1 \2/p' rsync.log |
+		tr -d , | awk '{ n += $1 + $2 } END { print n + 0 }'
+}
+
 # kill_all: as a power cut does: the whole process tree at once.
 kill_all() {
 	local pids
@@ -221,10 +227,10 @@ stop_servers() {
 	rm "$SERVERS/pids"
 }
 
-# start_rsyncd: module `all` is everything of this run of bats, so that a test's own from/ is
-# $RSYNCD/... : see rsyncd_from. For setup_file.
+# start_rsyncd [FOLDER]: module `all` is everything of this run of bats, so that a test's own from/ is
+# below it: see rsyncd_from. For setup_file; in a test with a FOLDER of its own, and stop_servers after.
 start_rsyncd() {
-	export SERVERS=$BATS_FILE_TMPDIR RSYNCD_PORT
+	export SERVERS=${1:-$BATS_FILE_TMPDIR} RSYNCD_PORT
 	cat >"$SERVERS/rsyncd.conf" <<-END
 		use chroot = no
 		log file = $SERVERS/rsyncd.log
@@ -241,7 +247,8 @@ start_rsyncd() {
 rsyncd_from() { echo "rsync://127.0.0.1:$RSYNCD_PORT/all${PWD#"$BATS_RUN_TMPDIR"}/from"; }
 
 # start_sshd: an sshd of our own, at which we log in as ourselves by a key of our own. For setup_file.
-# $SERVERS/ssh_config knows it as `box`. Where this user has no login shell, the sshd sees
+# $SERVERS/ssh_config knows it as `box`, and as `shared` the same over one connection that is open
+# already, which saves time where the login is not the subject. Where this user has no login shell, the sshd sees
 # an /etc/passwd that gives it one; $NO_SSHD says why there is none at all.
 start_sshd() {
 	local user shell command
@@ -260,6 +267,9 @@ start_sshd() {
 		StrictModes no
 		UsePAM no
 		UseDNS no
+		KexAlgorithms curve25519-sha256
+		MaxSessions 100
+		SetEnv HOME=$SERVERS
 		PasswordAuthentication no
 		KbdInteractiveAuthentication no
 		PermitRootLogin prohibit-password
@@ -283,7 +293,9 @@ start_sshd() {
 	SSHD_PORT=$port
 	echo "[127.0.0.1]:$SSHD_PORT $(cut -d' ' -f1,2 "$SERVERS/host_key.pub")" >"$SERVERS/known_hosts"
 	cat >"$SERVERS/ssh_config" <<-END
-		Host box
+		Host shared
+		ControlPath $SERVERS/mux
+		Host box shared
 		HostName 127.0.0.1
 		Port $SSHD_PORT
 		User $user
@@ -293,13 +305,18 @@ start_sshd() {
 		GlobalKnownHostsFile /dev/null
 		UserKnownHostsFile $SERVERS/known_hosts
 	END
+	ssh -F "$SERVERS/ssh_config" -o BatchMode=yes -M -N shared >"$SERVERS/mux.out" 2>&1 3>&- 4>&- </dev/null &
+	echo $! >>"$SERVERS/pids"
+	wait_until 10 test -S "$SERVERS/mux" || fail "cannot log in" "$(cat "$SERVERS/mux.out" "$SERVERS/sshd.out")"
 }
 needs_sshd() { [[ -z $NO_SSHD ]] || skip "$NO_SSHD"; }
-# config_ssh [SECTION.KEY=VALUE]...: as config, with from/ on the far side of our sshd.
+# config_ssh [SECTION.KEY=VALUE]...: as config, with from/ on the far side of our sshd;
+# config_shared: by the connection that is open already.
 config_ssh() {
 	needs_sshd
 	config source.from="box:$PWD/from" source.ssh="-F $SERVERS/ssh_config" "$@"
 }
+config_shared() { config_ssh source.from="shared:$PWD/from" "$@"; }
 config_rsyncd() { config source.from="$(rsyncd_from)" "$@"; }
 
 # mute_port: a server that takes connections and never says a word; its port is in $port. Ended by clean_up.

@@ -1,0 +1,47 @@
+#!/usr/bin/env bats
+# The chapters: the code that they quote is the code that is there, what their terminals show is what happens,
+# and where a test says "see:", there is something to see.
+
+load lib/common
+
+setup() { cd "$ROOT" || return 1; }
+
+quotes() { sh tests/quotes "$1" || fail "  expected: what $1 quotes is in the sources"; }
+console() { LIMIT=$((30 * SLOWER)) sh tests/console "$1" 3>&- 4>&- || fail "  expected: what $1 shows"; }
+
+# headings FILE...: the "see:" hints of test files, NAME/README.md and a heading, name headings that exist.
+headings() {
+	local file heading missing=
+	while IFS='|' read -r file heading; do
+		sed -n 's/^##* //p' "$file" | grep -qixF -- "$heading" || missing+="$file: $heading"$'\n'
+	done < <(awk -F '"' '
+		/^chapter="/ { chapter = $2 }
+		/^[A-Za-z_]+="/ { hint = $2; sub(/^[$]chapter/, chapter, hint) }
+		/^[A-Za-z_]+="/ && match(hint, /README[.]md[:,] /) {
+			print substr(hint, 1, RSTART + 8) "|" substr(hint, RSTART + RLENGTH)
+		}' "$@" | sort -u)
+	expect "headings that tests name and no chapter has" "" "$missing"
+}
+
+@test "README.md quotes the sources" { quotes README.md; }
+@test "chapter 1 quotes the sources" { quotes stage1-fork/README.md; }
+@test "chapter 2 quotes the sources" { quotes stage2-daemon/README.md; }
+@test "chapter 3 quotes the sources" { quotes stage3-pidfile/README.md; }
+@test "chapter 4 quotes the sources" { quotes stage4-signals/README.md; }
+@test "chapter 5 quotes the sources" { quotes stage5-fifo/README.md; }
+@test "chapter 6 quotes the sources" { quotes stage6-leecher/README.md; }
+
+@test "what README.md shows on a terminal happens" { console README.md; }
+@test "what chapter 1 shows on a terminal happens" { console stage1-fork/README.md; }
+@test "what chapter 2 shows on a terminal happens" { console stage2-daemon/README.md; }
+@test "what chapter 3 shows on a terminal happens" { console stage3-pidfile/README.md; }
+@test "what chapter 4 shows on a terminal happens" { console stage4-signals/README.md; }
+@test "what chapter 5 shows on a terminal happens" { console stage5-fifo/README.md; }
+@test "what chapter 6 shows on a terminal happens" { console stage6-leecher/README.md; }
+
+@test "every heading that a test of stage 1 names exists" { headings tests/stage1-*.bats; }
+@test "every heading that a test of stage 2 names exists" { headings tests/stage2-*.bats; }
+@test "every heading that a test of stage 3 names exists" { headings tests/stage3-*.bats; }
+@test "every heading that a test of stage 4 names exists" { headings tests/stage4-*.bats; }
+@test "every heading that a test of stage 5 names exists" { headings tests/stage5-*.bats; }
+@test "every heading that a test of stage 6 names exists" { headings tests/stage6-*.bats; }
