@@ -100,7 +100,7 @@ execute(struct daemon *d, const char *path, char *argv[])
 
 	daemon_executes(d);
 	execvp(path, argv);
-	status = command_failure(path, errno, why, sizeof why);
+	status = command_failure(argv[0], path, errno, why, sizeof why);
 	daemon_failed(d, status, "%s", why);
 }
 

@@ -67,7 +67,7 @@ become_command(const struct repeat *repeat)
 		(void)close(null);
 	command_default_signals();
 	execvp(repeat->path, repeat->argv);
-	status = command_failure(repeat->path, errno, why, sizeof why);
+	status = command_failure(repeat->argv[0], repeat->path, errno, why, sizeof why);
 	say("%s", why);
 	_exit(status);
 }

@@ -53,7 +53,7 @@ become(const struct job *job, int in, int out, int err, pid_t parent)
 	for (char *const *env = job->env; env != NULL && *env != NULL; env++)
 		(void)putenv(*env);
 	execvp(job->path, job->argv);
-	status = command_failure(job->path, errno, why, sizeof why);
+	status = command_failure(job->argv[0], job->path, errno, why, sizeof why);
 	(void)dprintf(STDERR_FILENO, "%s\n", why);
 	_exit(status);
 }

@@ -24,9 +24,10 @@ int command_path(const char *name, char *path, size_t size);
 void command_default_signals(void);
 
 /*
- * What exec failed with, for people and for exit: writes "execute PATH: WHY" into text and
- * returns 127 (not found) or 126 (found but cannot be executed). err is exec's errno.
+ * What exec of path failed with, for people and for exit: writes "execute NAME: WHY" into text,
+ * with the name that the caller had given, and returns 127 (not found) or 126 (found but cannot
+ * be executed). err is exec's errno.
  */
-int command_failure(const char *path, int err, char *text, size_t size);
+int command_failure(const char *name, const char *path, int err, char *text, size_t size);
 
 #endif

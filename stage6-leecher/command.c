@@ -62,14 +62,14 @@ is_there(const char *path)
 }
 
 int
-command_failure(const char *path, int err, char *text, size_t size)
+command_failure(const char *name, const char *path, int err, char *text, size_t size)
 {
 	/* A script whose "#!" names nothing gives ENOENT too, but the script was found */
 	if (err == ENOENT && is_there(path)) {
-		(void)snprintf(text, size, "execute %s: its interpreter is missing: %s", path,
+		(void)snprintf(text, size, "execute %s: its interpreter is missing: %s", name,
 		    strerror(err));
 		return COMMAND_CANNOT_EXECUTE;
 	}
-	(void)snprintf(text, size, "execute %s: %s", path, strerror(err));
+	(void)snprintf(text, size, "execute %s: %s", name, strerror(err));
 	return err == ENOENT ? COMMAND_NOT_FOUND : COMMAND_CANNOT_EXECUTE;
 }

@@ -25,7 +25,7 @@ struct job_pipe {
 
 struct job {
 	/* Set by the caller, who owns all of it until ended is called: */
-	const char *path; /* the program, from command_path; what argv[0] is does not matter */
+	const char *path; /* the program, from command_path */
 	char *const *argv;
 	int (*instead)(void *context); /* if set: runs in the child, instead of a program; its
 					* result is the exit status */

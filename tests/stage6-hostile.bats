@@ -155,11 +155,12 @@ refused() {
 	sample from/a-small 1000
 	sample from/b-big 6000000
 	in_a_namespace '
-		mount -t tmpfs -o size=3m none to || exit
+		mount -t tmpfs -o size=10m none to || exit
+		head -c 7000000 /dev/zero >to/.ballast
 		leecher -c leecher.conf once >.out 2>.err; echo $? >code
-		find to -mindepth 1 -maxdepth 1 ! -name .leecher -printf "%f\n" >there
+		find to -mindepth 1 -maxdepth 1 ! -name ".*" -printf "%f\n" >there
 		cat to/.leecher/leecher.log >>.err
-		mount -o remount,size=30m to
+		rm to/.ballast
 		for n in 1 2 3; do leecher -c leecher.conf once >again.out 2>again.err; done
 		echo $? >again.code
 		cmp from/a-small to/a-small && cmp from/b-big to/b-big && ! [ -e to/b-big.1 ] && ! [ -e to/a-small.1 ] && touch good'
