@@ -56,6 +56,7 @@ struct launch {
 	const struct daemon_settings *settings;
 	struct daemon_answer *answer;
 	struct streams streams;
+	bool told;   /* it has said why it failed, and ends by itself */
 	int link[2]; /* the launcher's end, the daemon's end */
 };
 
@@ -333,6 +334,7 @@ await(struct launch *launch, int64_t deadline)
 	while ((got = hear(launch->link[0], &message, deadline)) > 0) {
 		last = message.news;
 		answer->pid = message.pid;
+		launch->told = last == FAILED;
 		if (last == FAILED)
 			return give_up(answer, message.status, message.why);
 		if (last == READY)
@@ -366,22 +368,42 @@ daemon_abandon(const struct daemon_answer *answer)
 	}
 }
 
+/* Waits for the end of file, for a second: then all that had the link are gone. */
+static bool
+all_gone(const struct launch *launch)
+{
+	int64_t deadline = monotonic_now() + NUMBER_SECOND;
+	struct message rest;
+	int got;
+
+	while ((got = hear(launch->link[0], &rest, deadline)) > 0)
+		;
+	return got == 0;
+}
+
+/* Nothing of a failed launch is left behind: no process, no file that was made for it. */
+static void
+clean_up(const struct launch *launch)
+{
+	if (launch->told && all_gone(launch)) {
+		(void)waitpid(launch->answer->group, NULL, 0); /* unless say_go has done it */
+	} else {
+		daemon_abandon(launch->answer);
+		(void)all_gone(launch);
+	}
+	remove_made(&launch->streams);
+}
+
 /* The launcher's side, after the fork. */
 static pid_t
 attend(struct launch *launch)
 {
 	pid_t pid = await(launch, monotonic_now() + launch->settings->timeout);
-	struct message rest;
 
 	if (launch->link[1] >= 0)
 		let_go_of_files(launch);
-	if (pid < 0) {
-		daemon_abandon(launch->answer);
-		/* End of file: they are gone, all of them, before we say so */
-		while (hear(launch->link[0], &rest, monotonic_now() + NUMBER_SECOND) > 0)
-			;
-		remove_made(&launch->streams);
-	}
+	if (pid < 0)
+		clean_up(launch);
 	(void)close(launch->link[0]);
 	return pid;
 }

@@ -239,14 +239,17 @@ open_answer(const struct fifo *fifo, const char *id)
 	if (snprintf(path, sizeof path, "%s.%s", fifo->path, id) >= (int)sizeof path)
 		return -1;
 	/* Looked at before as well as after: to open a device can be an act in itself */
-	if (lstat(path, &st) < 0 || !S_ISFIFO(st.st_mode)) {
+	if (lstat(path, &st) == 0 && !S_ISFIFO(st.st_mode)) {
 		log_say(LEVEL_WARNING, "%s is not a FIFO: no answer", path);
 		return -1;
 	}
 	fd = open(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && (errno == ENXIO || errno == ENOENT)) {
+		log_say(LEVEL_INFO, "answer to %s: the client has gone", path);
+		return -1;
+	}
 	if (fd < 0) {
-		log_say(errno == ENXIO ? LEVEL_INFO : LEVEL_WARNING, "answer to %s: %s", path,
-		    errno == ENXIO ? "the client has gone" : strerror(errno));
+		log_say(LEVEL_WARNING, "answer to %s: %s", path, strerror(errno));
 		return -1;
 	}
 	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) || st.st_uid != geteuid()) {

@@ -25,11 +25,11 @@ struct entry {
 	int64_t id;              /* 0: not in the ledger */
 	char name[NAME_MAX + 1]; /* at the source; any byte but '/' and NUL */
 	enum ledger_state state;
-	int64_t bytes;                /* -1: not known */
-	char newest[24];              /* newest time in it, as the source writes it */
-	int64_t since;                /* Unix time since when size and newest time are the same */
-	int tries, wait;              /* failures so far; passes to leave out now */
-	bool reported;                /* this end, good or bad, was told to people */
+	int64_t bytes;   /* -1: not known */
+	char newest[24]; /* newest time in it, as the source writes it */
+	int64_t since;   /* Unix time in ms since when size and newest time are the same */
+	int tries, wait; /* failures so far; passes to leave out now */
+	bool reported;   /* this end, good or bad, was told to people */
 	char published[NAME_MAX + 1]; /* its name under TO */
 	char error[256];
 };

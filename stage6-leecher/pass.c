@@ -36,6 +36,16 @@ shown(const struct entry *entry, char *text)
 	return text;
 }
 
+/* Unix time in milliseconds: 'once' from cron must know it from one run to the next. */
+static int64_t
+wall_clock(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void
 end_pass(struct pass *pass)
 {
@@ -257,7 +267,7 @@ checked(void *context, const char *why)
 	}
 	pass->entry.bytes = item->bytes;
 	(void)snprintf(pass->entry.newest, sizeof pass->entry.newest, "%s", item->newest);
-	pass->entry.since = time(NULL);
+	pass->entry.since = wall_clock();
 	if (pass->config->list.count > 0) {
 		fail(pass, "it changed during its transfer");
 		return;
@@ -433,8 +443,8 @@ next_item(struct pass *pass)
 static bool
 has_settled(struct pass *pass, const struct entry *entry)
 {
-	int64_t age = (int64_t)time(NULL) - entry->since;
-	int64_t left = pass->config->settle - age * NUMBER_SECOND;
+	int64_t age = wall_clock() - entry->since;
+	int64_t left = pass->config->settle - age * (NUMBER_SECOND / 1000);
 
 	if (pass->config->list.count > 0 || left <= 0)
 		return true;
@@ -449,7 +459,7 @@ static int
 observe(struct pass *pass, struct item *item)
 {
 	struct entry entry;
-	int64_t now = time(NULL);
+	int64_t now = wall_clock();
 	char text[NAME_SHOWN];
 	int found = ledger_find(pass->ledger, item->name, &entry);
 

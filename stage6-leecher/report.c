@@ -165,7 +165,7 @@ note_reported(struct reports *reports, const struct report *report)
 		if (strcmp(other->entry.name, report->entry.name) == 0)
 			return;
 	if (ledger_find(reports->ledger, report->entry.name, &now) != 1 ||
-	    now.state != report->entry.state)
+	    (now.state == LEDGER_DONE) != (report->entry.state == LEDGER_DONE))
 		return;
 	now.reported = true;
 	(void)ledger_put(reports->ledger, &now);
@@ -433,6 +433,16 @@ tell(struct reports *reports, const char *hook, const struct words *argv, const 
 	start_some(reports);
 }
 
+/* Does a report of this failure wait or run already? A mailer may take longer than a pass. */
+static bool
+is_being_told(const struct reports *reports, const struct entry *entry)
+{
+	for (const struct report *r = reports->first; r != NULL; r = r->next)
+		if (r->entry.state != LEDGER_DONE && strcmp(r->entry.name, entry->name) == 0)
+			return true;
+	return false;
+}
+
 void
 report_done(struct reports *reports, const struct entry *entry, double seconds)
 {
@@ -456,7 +466,7 @@ report_failed(struct reports *reports, const struct entry *entry, double seconds
 {
 	if (reports->config->markers)
 		make_link(reports->config, entry);
-	if (!entry->reported)
+	if (!entry->reported && !is_being_told(reports, entry))
 		tell(reports, "on_failed", &reports->config->on_failed, entry, seconds);
 }
 

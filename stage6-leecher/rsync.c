@@ -60,7 +60,7 @@ rsync_begin(struct words *argv, const struct config *config)
 	char option[64];
 
 	words_add(argv, "rsync");
-	words_add(argv, "--secluded-args"); /* the path reaches the other side as it is */
+	words_add(argv, "-s"); /* the path reaches the other side as it is */
 	words_add(argv, "--no-motd");
 	words_add(argv, "--no-human-readable");
 	(void)snprintf(option, sizeof option, "--timeout=%lld", whole_seconds(config->timeout));

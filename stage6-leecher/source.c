@@ -223,6 +223,22 @@ partial_measure(const struct source *source)
 	       (WEXITSTATUS(status) == 23 || WEXITSTATUS(status) == 24);
 }
 
+/* By name, each name once: a list program may say one twice. */
+static void
+sort_items(struct source *source)
+{
+	size_t kept = 1;
+
+	qsort(source->items, source->count, sizeof *source->items, compare);
+	for (size_t i = 1; i < source->count; i++) {
+		if (strcmp(source->items[i].name, source->items[kept - 1].name) == 0)
+			free(source->items[i].name);
+		else
+			source->items[kept++] = source->items[i];
+	}
+	source->count = kept;
+}
+
 static void
 ended(struct job *job)
 {
@@ -240,7 +256,7 @@ ended(struct job *job)
 	if (job->in >= 0)
 		(void)close(job->in);
 	if (source->count > 0 && source->lines.line != take_measure_line)
-		qsort(source->items, source->count, sizeof *source->items, compare);
+		sort_items(source);
 	source->ended(source->context, source->why[0] != '\0' ? source->why : NULL);
 }
 

@@ -36,7 +36,7 @@ int staging_finish(const struct config *config, const struct entry *entry);
 /*
  * Renames the item to its final name under TO: NAME, or the first of NAME.1, NAME.2, ... that is
  * free. Nothing is ever overwritten. The ledger says PUBLISHING before and DONE after it, so that
- * staging_recover finds its way after a crash. Returns 0, or -1 with the reason in why.
+ * pass_recover finds its way after a crash. Returns 0, or -1 with the reason in why.
  */
 int staging_publish(const struct config *config, struct ledger *ledger, struct entry *entry,
     char *why, size_t size);

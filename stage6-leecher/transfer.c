@@ -137,6 +137,8 @@ transfer_pull(struct transfer *transfer, const char *name, const char *into, int
 	words_free(&transfer->argv);
 	rsync_begin(&transfer->argv, transfer->config);
 	words_add(&transfer->argv, "--times");
+	words_add(&transfer->argv,
+	    "--delete"); /* in incoming/: what has gone from the source since */
 	words_add(&transfer->argv, "--chmod=u+rwX"); /* else we could not resume, or rename it */
 	/* The staging place is ours alone, so half a file may stand there under its own name, and be
 	 * continued there after any end, a power cut too. */

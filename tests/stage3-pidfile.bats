@@ -549,7 +549,7 @@ held() {
 	exits 0 strace -f -o calls repeatd -t 1 stop
 	sed -n '/kill.*SIGTERM\|send_signal.*SIGTERM/,/kill.*SIGKILL\|send_signal.*SIGKILL/p' calls >waiting
 	has_lines 2 waiting || fail "between TERM and KILL:" "$(<calls)"
-	(($(lines waiting) < 12)) || fail "system calls while it waits:" "$(<waiting)" "  see: $stopping"
+	(($(lines waiting) < 16)) || fail "system calls while it waits:" "$(<waiting)" "  see: $stopping"
 }
 
 @test "stop returns at once although COMMAND runs long" {

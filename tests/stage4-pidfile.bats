@@ -1,1 +1,852 @@
-stage3-pidfile.bats
+#!/usr/bin/env bats
+# Stage 3: one instance. The promises that later stages keep, and at the end what this
+# stage leaves wrong.
+# shellcheck disable=SC2016 # $HERE and the like are for COMMAND, not for this shell
+# shellcheck disable=SC2030,SC2031,SC2154 # out, err, daemon, job, ms are set by the helpers, anew in each test
+
+load lib/common
+load lib/service
+
+setup() { own_stage; }
+teardown() { clean_up; }
+
+# Where the chapter explains it.
+verbs="stage3-pidfile/README.md: the verbs"
+lock="stage3-pidfile/README.md: who is running?"
+file="stage3-pidfile/README.md: the file"
+stopping="stage3-pidfile/README.md: stop"
+timetable="stage3-pidfile/README.md: the timetable"
+wrong="stage3-pidfile/README.md: what is still wrong"
+
+# --- command line ---
+
+@test "-h prints help on standard output and leaves with 0" {
+	exits 0 repeatd -h
+	expect_like "help" 'repeatd .*VERB' "$out" "$verbs"
+}
+
+@test "-V prints the version and leaves with 0" {
+	exits 0 repeatd -V
+	expect_like "version" '[0-9]' "$out" "$verbs"
+}
+
+# misused ARGUMENT...: exit 2, one line of words, and nothing is made or started.
+misused() {
+	exits 2 repeatd "$@"
+	expect_like "message for: $*" '^(usage: )?repeatd' "$err" "$verbs"
+	expect "stdout of: $*" "" "$out" "$verbs"
+	expect "files left by: $*" "" "$(ls)" "$verbs"
+}
+
+@test "a wrong verb or option leaves with 2, says why, and does nothing" {
+	misused
+	misused begin true
+	misused -Z start true
+	misused start
+	misused run
+	misused restart
+	misused -p
+	misused -i 1
+}
+
+@test "a wrong number leaves with 2, says why, and does nothing" {
+	local bad
+	for bad in '' x -1 +1 ' 1' '1 ' 1e3 0x10 1.2.3 . nan inf 1s 99999999999999999999999; do
+		misused "-i$bad" start true
+		misused -n "$bad" start true
+		misused -t "$bad" stop
+	done
+	misused -n 1.5 start true
+	for bad in '' 8 9 0x1f -22 rwx 10000 77777777777777777777777; do
+		misused -m "$bad" start true
+	done
+}
+
+@test "what follows the verb is COMMAND and its arguments, untouched by options or a shell" {
+	exits 0 repeatd -n 1 run printf '<%s>\n' -n -i 'a  b' '$HOME *' ''
+	expect "the arguments in the log" '<-n> <-i> <a  b> <$HOME *> <> ' \
+		"$(grep -o '<.*>$' repeatd.log | tr '\n' ' ')" "$verbs"
+}
+
+# --- start ---
+
+@test "start says 'started, pid N', and N and a newline is what the pid file holds" {
+	exits 0 repeatd -i 3600 start true
+	expect "the pid file" "$out" "started, pid $(<repeatd.pid)" "$file"
+	expect "lines in it" 1 "$(wc -l <repeatd.pid)" "$file"
+}
+
+@test "once start returns, the daemon holds the lock" {
+	for _ in 1 2 3 4 5 6 7 8; do
+		launched -i 3600 start true
+		exits 0 repeatd status
+		exits 0 repeatd stop
+		rm -f repeatd.pid
+	done
+}
+
+@test "the pid file has mode 0644" {
+	launched -m 022 -i 3600 start true
+	expect "mode" 644 "$(stat -c %a repeatd.pid)" "$file"
+}
+
+@test "the umask takes its bits from the pid file's mode" {
+	umask 077
+	launched -m 077 -i 3600 start true
+	expect "mode" 600 "$(stat -c %a repeatd.pid)" "$file"
+}
+
+@test "the daemon has a session of its own, which it does not lead, and no terminal" {
+	launched -i 3600 start true
+	[[ $(stat_field "$daemon" 6) != "$(stat_field $$ 6)" ]] || fail "the daemon is in our session"
+	[[ $(stat_field "$daemon" 6) != "$daemon" ]] || fail "the daemon leads its session"
+	expect "terminal" 0 "$(stat_field "$daemon" 7)"
+}
+
+@test "\$(repeatd start) returns at once" {
+	exits 0 timeout $((10 * SLOWER)) bash -c 'echo "$(repeatd -i 3600 start sleep 60)"'
+	expect_like "its words" '^started, pid [0-9]+$' "$out" "$verbs"
+}
+
+@test "repeatd start | cat returns at once" {
+	exits 0 timeout $((10 * SLOWER)) bash -c 'repeatd -i 3600 start sleep 60 2>&1 | cat'
+	expect_like "its words" '^started, pid [0-9]+$' "$out" "$verbs"
+}
+
+@test "COMMAND finds descriptors 0, 1 and 2 and no other" {
+	exec 8>leaked 50<&8
+	launched -n 1 start ls -l /proc/self/fd
+	exec 8>&- 50<&-
+	logged 1 ' 2 -> '
+	expect "descriptors but the one that ls opens" "0 1 2 " "$(sed -n 's|.* \([0-9]*\) -> .*|\1 |p' repeatd.log | grep -v '^3' | tr -d '\n')"
+}
+
+@test "start with descriptors 0, 1 and 2 closed keeps the pid file clean" {
+	repeatd -i 0.05 start sh -c 'echo out; echo err >&2; cat; echo x >>"$HERE/beats"' <&- >&- 2>&-
+	wait_until 10 has_lines 3 beats
+	exits 0 repeatd status
+	expect "the pid file" "${out##* }" "$(<repeatd.pid)" "$file"
+}
+
+@test "COMMAND reads end of file at once from its standard input" {
+	launched -n 1 start sh -c 'cat; : >"$HERE/over"'
+	wait_until 10 test -e over
+}
+
+@test "COMMAND starts with no signal ignored or blocked, whatever the caller ignores" {
+	(trap '' HUP INT QUIT PIPE TERM CHLD USR1 && exits 0 repeatd -n 1 start grep -E 'SigBlk|SigIgn' /proc/self/status)
+	logged 2 'Sig(Blk|Ign)'
+	expect "masks" "0000000000000000" "$(sed -nE 's/.*Sig(Blk|Ign):.*([0-9a-f]{16})$/\2/p' repeatd.log | sort -u)"
+}
+
+@test "COMMAND gets the caller's environment" {
+	colour=green launched -n 1 start sh -c 'echo "it is $colour"'
+	logged 1 'it is green$'
+}
+
+@test "COMMAND runs in / unless -C says otherwise" {
+	launched -n 1 start pwd
+	logged 1 '(^|: )/$'
+}
+
+@test "COMMAND runs in the directory of -C" {
+	mkdir elsewhere
+	launched -C elsewhere -n 1 start pwd
+	logged 1 "(^|: )$PWD/elsewhere\$"
+}
+
+@test "the default names of pid file and log are relative to the caller, not to -C" {
+	mkdir elsewhere
+	launched -C elsewhere -i 3600 start echo beat
+	logged 1 'beat$'
+	expect "files in the caller's directory" "repeatd.log repeatd.pid" "$(echo repeatd.log repeatd.[p]id)" "$file"
+	expect "files in the other" "" "$(ls elsewhere)" "$file"
+}
+
+@test "relative names for -p and -o are relative to the caller, not to -C" {
+	mkdir elsewhere run log
+	launched -C elsewhere -p run/x.pid -o log/x.log -i 3600 start echo beat
+	wait_until 10 has_lines 1 log/x.log 'beat$'
+	expect "the pid file" "$daemon" "$(<run/x.pid)" "$file"
+}
+
+@test "a relative COMMAND with a slash is looked up in the caller's directory, not in -C" {
+	mkdir elsewhere
+	printf '#!/bin/sh\necho found\n' >here
+	chmod +x here
+	launched -C elsewhere -n 1 start ./here
+	logged 1 'found$'
+}
+
+@test "COMMAND has the umask of -m" {
+	launched -m 0057 -n 1 start sh -c umask
+	logged 1 '0057$'
+}
+
+@test "COMMAND's umask is 027 without -m" {
+	launched -n 1 start sh -c umask
+	logged 1 '0027$'
+}
+
+@test "COMMAND's output and errors go to the log, and what was there stays" {
+	echo "of yesterday" >repeatd.log
+	launched -n 1 start sh -c 'echo words; echo complaints >&2'
+	logged 1 'complaints$'
+	expect "the log" 3 "$(lines repeatd.log '(of yesterday|words|complaints)$')"
+}
+
+# --- only one ---
+
+@test "a second start is refused with 'already running, pid N' and exit 1" {
+	launched -i 3600 start true
+	exits 1 repeatd -i 3600 start true
+	expect "message" "repeatd: already running, pid $daemon" "$err" "$lock"
+	expect "stdout" "" "$out" "$lock"
+}
+
+@test "a refused start touches nothing" {
+	launched -i 3600 start echo beat
+	logged 1 'beat$'
+	faces repeatd.pid repeatd.log >before
+	exits 1 repeatd -o other.log -i 3600 start touch "$PWD/effect"
+	exits 1 repeatd -i 3600 start touch "$PWD/effect"
+	expect "pid file and log" "$(<before)" "$(faces repeatd.pid repeatd.log)" "$lock"
+	absent other.log "$lock"
+	absent effect "$lock"
+}
+
+@test "start is refused while run holds the lock, and run while the daemon does" {
+	foreground -i 3600 run true
+	exits 1 repeatd -i 3600 start true
+	expect "message of start" "repeatd: already running, pid $daemon" "$err" "$lock"
+	exits 1 timeout $((10 * SLOWER)) repeatd -i 3600 run true
+	expect "message of run" "repeatd: already running, pid $daemon" "$err" "$lock"
+}
+
+@test "the lock outlives many beats, each of which looks after the pid file" {
+	launched -i 0.02 start sh -c 'echo x >>"$HERE/beats"'
+	wait_until 10 has_lines 10 beats
+	exits 1 repeatd -i 3600 start true
+	expect "message" "repeatd: already running, pid $daemon" "$err" "$lock"
+}
+
+@test "the lock outlives status and a refused start" {
+	launched -i 3600 start true
+	repeatd status >/dev/null 3>&-
+	repeatd start true 2>/dev/null 3>&- || true
+	exits 0 repeatd status
+	expect "status" "running, pid $daemon" "$out" "$lock"
+}
+
+# one_daemon: all that is left of this test is the process that the pid file names.
+one_daemon() { [[ $(marked_pids) == "$(<repeatd.pid)" ]]; }
+
+# crowd COUNT VERB: that many at once; the exit code, out and err of each in s.N.*
+crowd() {
+	local i
+	for ((i = 0; i < $1; i++)); do
+		(
+			came=0
+			repeatd -i 3600 "$2" true >"s.$i.out" 2>"s.$i.err" </dev/null || came=$?
+			echo "$came" >"s.$i.code"
+		) 3>&- 4>&- &
+	done
+	wait
+}
+
+@test "of 100 parallel starts one wins" {
+	crowd $((100 / SLOWER)) start
+	expect "winners" 1 "$(cat s.*.code | grep -cx 0)" "$lock"
+}
+
+@test "of 100 parallel starts the losers leave with 1 and name the winner" {
+	crowd $((100 / SLOWER)) start
+	expect "exit codes" "0 1 " "$(sort -u s.*.code | tr '\n' ' ')" "$lock"
+	expect "messages" "repeatd: already running, pid $(cat s.*.out | grep -oE '[0-9]+$')" "$(sort -u s.*.err)" "$lock"
+}
+
+@test "of 100 parallel starts, over a stale pid file, one daemon is left, and the file holds its pid" {
+	echo 1 >repeatd.pid
+	crowd $((100 / SLOWER)) start
+	wait_until 5 one_daemon || fail "daemons: $(marked_pids)" "pid file: $(<repeatd.pid)"
+}
+
+@test "a start whose file is replaced between its open and its lock takes the one that is there" {
+	needs_own_calls
+	local starter
+	: >repeatd.pid
+	beside strace -o /dev/null -P "$PWD/repeatd.pid" -e trace=fcntl,flock -e inject=fcntl,flock:delay_enter=300000 \
+		repeatd -i 3600 run true
+	holds_file() {
+		starter=$(tr -d ' ' <"/proc/$job/task/$job/children") && readlink "/proc/$starter/fd/"* | grep -qxF "$PWD/repeatd.pid"
+	}
+	wait_until 10 holds_file
+	: >new
+	mv new repeatd.pid
+	wait_until 10 grep -qx "$starter" repeatd.pid || fail "the new file: $(cat repeatd.pid)" "  see:      $lock"
+	exits 0 repeatd status
+	expect "status" "running, pid $starter" "$out" "$lock"
+}
+
+@test "what a leftover pid file says changes nothing: start works and writes its own pid" {
+	local text
+	beside sleep 60
+	for text in '' garbage '\n' 0 -1 1 "$job" "$job\n" "$$\n" 99999999999999999999 '123 456\n' '\0\0\0\0'; do
+		# shellcheck disable=SC2059 # the texts are formats
+		printf -- "$text" >repeatd.pid
+		launched -i 3600 start true
+		expect "after '$text' the pid file" "$daemon" "$(<repeatd.pid)" "$lock"
+		exits 0 repeatd stop
+	done
+	head -c 1000000 /dev/urandom >repeatd.pid
+	launched -i 3600 start true
+	expect "after much noise the pid file's size" "$((${#daemon} + 1))" "$(stat -c %s repeatd.pid)" "$lock"
+}
+
+@test "after KILL, the next start works at once" {
+	launched -i 3600 start true
+	kill -KILL "$daemon"
+	gone "$daemon" "the killed daemon"
+	old=$daemon
+	launched -i 3600 start true
+	expect "the pid file" "$daemon" "$(<repeatd.pid)" "$lock"
+	[[ $daemon != "$old" ]] || fail "no new daemon"
+}
+
+@test "a COMMAND that outlives the daemon does not hold its lock" {
+	launched -i 3600 start setsid sh -c 'echo $$ >"$HERE/pid"; exec sleep 60'
+	wait_until 10 test -s pid
+	kill -KILL "$daemon"
+	gone "$daemon" "the killed daemon"
+	launched -i 3600 start true
+	exits 0 repeatd status
+	expect "status" "running, pid $daemon" "$out" "$lock"
+}
+
+@test "garbage written into the file under a running daemon changes nothing for status, start and stop" {
+	launched -i 3600 start true
+	beside sleep 60
+	echo "$job" >repeatd.pid
+	exits 0 repeatd status
+	expect "status" "running, pid $daemon" "$out" "$lock"
+	exits 1 repeatd -i 3600 start true
+	expect "start" "repeatd: already running, pid $daemon" "$err" "$lock"
+	exits 0 repeatd stop
+	expect "stop" "stopped, pid $daemon" "$out" "$lock"
+	lives "$job" "the process that the file names" "$lock"
+}
+
+# --- the file ---
+
+# refused PIDFILE: start, run and stop refuse it, status cannot tell; no one hangs, no one lives.
+refused() {
+	exits 1 timeout $((5 * SLOWER)) repeatd -p "$1" -i 3600 start true
+	expect_like "message" "^repeatd: .*$1" "$err" "$file"
+	exits 1 timeout $((5 * SLOWER)) repeatd -p "$1" -n 1 run true
+	exits 1 timeout $((5 * SLOWER)) repeatd -p "$1" stop
+	exits 4 timeout $((5 * SLOWER)) repeatd -p "$1" status
+	expect_like "message of status" "^repeatd: .*$1" "$err" "$file"
+	nobody_left || fail "left behind: $(marked_pids)"
+}
+
+@test "a pid file that is a symbolic link is refused, and its target left alone" {
+	echo precious >target
+	ln -s target x.pid
+	refused x.pid
+	expect "the target" precious "$(<target)" "$file"
+	[[ -L x.pid ]] || fail "the link is gone"
+}
+
+@test "a pid file that is a dangling link is refused, and its target not made" {
+	ln -s target x.pid
+	refused x.pid
+	absent target "$file"
+}
+
+@test "a pid file that is a FIFO is refused, and nobody hangs" {
+	mkfifo x.pid
+	refused x.pid
+	[[ -p x.pid ]] || fail "the FIFO is gone"
+}
+
+@test "a pid file that is a directory is refused" {
+	mkdir x.pid
+	refused x.pid
+	[[ -d x.pid ]] || fail "the directory is gone"
+}
+
+@test "a pid file with a second name is refused, and its text left alone" {
+	echo precious >target
+	ln target x.pid
+	refused x.pid
+	expect "the other name" precious "$(<target)" "$file"
+}
+
+@test "a pid file of another user is refused, and its text left alone" {
+	needs_root
+	echo precious >x.pid
+	chown 65534 x.pid
+	refused x.pid
+	expect "the file" precious "$(<x.pid)" "$file"
+}
+
+@test "a pid file that is a device is refused, and stays" {
+	needs_root
+	mknod x.pid c 1 3 || skip "no device nodes here"
+	refused x.pid
+	[[ -c x.pid ]] || fail "the device is gone"
+}
+
+@test "a pid file in a directory that is not there: start says so and leaves with 1" {
+	exits 1 repeatd -p none/x.pid -i 3600 start true
+	expect_like "message" '^repeatd: .*none/x\.pid.*: No such file' "$err" "$file"
+}
+
+@test "a pid file in a directory that we may not write to: start says so and leaves with 1" {
+	((EUID != 0)) || skip "root may write everywhere"
+	mkdir -m 555 closed
+	exits 1 repeatd -p closed/x.pid -i 3600 start true
+	expect_like "message" '^repeatd: .*closed/x\.pid.*: Permission denied' "$err" "$file"
+}
+
+@test "a pid file on a full disk: start says so, leaves with 1, and no daemon and no empty file stay" {
+	needs_namespace -m
+	mkdir full
+	exits 1 "${apart[@]}" sh -c '
+		mount -t tmpfs -o size=4k none full && echo filled >full/fill || exit 99
+		repeatd -p full/x.pid -i 3600 start true; came=$?; ls full >&2; exit $came'
+	expect_like "message and the names left" '^repeatd: .*x\.pid.*: No space left on device'$'\n''fill$' "$err" "$file"
+	nobody_left || fail "left behind: $(marked_pids)"
+}
+
+@test "a log that cannot be opened: start says so, leaves with 1, and no pid file stays" {
+	exits 1 repeatd -o none/x.log -i 3600 start true
+	expect_like "message" '^repeatd: .*none/x\.log.*: No such file' "$err" "$file"
+	absent repeatd.pid "$file"
+}
+
+@test "a directory for -C that is not there: start says so, leaves with 1, and no pid file stays" {
+	exits 1 repeatd -C none -i 3600 start true
+	expect_like "message" '^repeatd: .*none.*: No such file' "$err" "$file"
+	absent repeatd.pid "$file"
+}
+
+@test "a fork that fails: start says so, leaves with 1, and no pid file stays" {
+	needs_own_calls
+	exits 1 strace -f -o /dev/null -e inject=fork,vfork,clone,clone3:error=EAGAIN repeatd -i 3600 start true
+	expect_like "message" '^repeatd: .*: Resource temporarily unavailable' "$err" "$verbs"
+	absent repeatd.pid "$file"
+}
+
+@test "the pid file is removed at a normal end" {
+	exits 0 repeatd -n 1 run true
+	absent repeatd.pid "$file"
+}
+
+@test "a daemon whose pid file is deleted notices at its next beat, says so and stops" {
+	launched -i 0.2 start true
+	rm repeatd.pid
+	gone "$daemon" "the daemon without its file" "$file"
+	logged 1 'repeatd\[[0-9]+\]: .*(pid file|repeatd\.pid)' "$file"
+}
+
+@test "a daemon whose pid file is deleted does not make it again" {
+	launched -i 0.1 start true
+	rm repeatd.pid
+	gone "$daemon" "the daemon without its file" "$file"
+	absent repeatd.pid "$file"
+}
+
+@test "a daemon whose pid file is replaced stops and leaves the other file alone" {
+	launched -i 0.2 start true
+	echo 12345 >other
+	mv other repeatd.pid
+	gone "$daemon" "the daemon with another's file" "$file"
+	expect "the other file" 12345 "$(<repeatd.pid)" "$file"
+}
+
+@test "of two daemons, one with a deleted file, the new one stays and keeps its file" {
+	launched -i 0.2 start true
+	old=$daemon
+	rm repeatd.pid
+	launched -i 3600 start true
+	gone "$old" "the old daemon" "$file"
+	exits 0 repeatd status
+	expect "status" "running, pid $daemon" "$out" "$file"
+	expect "the pid file" "$daemon" "$(<repeatd.pid)" "$file"
+}
+
+# --- stop ---
+
+@test "stop ends the daemon, says 'stopped, pid N', and leaves with 0" {
+	launched -i 3600 start true
+	exits 0 repeatd stop
+	expect "words" "stopped, pid $daemon" "$out" "$stopping"
+	gone "$daemon" "the daemon" "$stopping"
+}
+
+@test "stop where nothing runs says 'not running', leaves with 0 and makes no file" {
+	exits 0 repeatd stop
+	expect "words" "not running" "$out" "$stopping"
+	expect "files" "" "$(ls)" "$stopping"
+}
+
+@test "stop does not believe a stale pid file: the process that it names lives on" {
+	beside sleep 60
+	echo "$job" >repeatd.pid
+	exits 0 repeatd stop
+	expect "words" "not running" "$out" "$stopping"
+	lives "$job" "the process that the file names" "$stopping"
+}
+
+@test "stop and status leave a stale pid file alone" {
+	echo 12345 >repeatd.pid
+	faces repeatd.pid >before
+	exits 0 repeatd stop
+	exits 1 repeatd status
+	expect "the stale file" "$(<before)" "$(faces repeatd.pid)" "$file"
+}
+
+# held: a daemon that takes no signal until it is continued, and a stop that waits for it, $job.
+held() {
+	launched -i 3600 start true
+	wait_until 5 in_state S "$daemon"
+	kill -STOP "$daemon"
+	wait_until 5 in_state T "$daemon"
+	beside repeatd "$@" stop
+	wait_until 5 pending "$daemon" 15
+}
+
+@test "stop returns only after the daemon is gone" {
+	held
+	exits 0 repeatd status # time for a stop that does not wait
+	lives "$job" "stop, while the daemon lives" "$stopping"
+	kill -CONT "$daemon"
+	ended 0 "$stopping"
+	gone "$daemon" "the daemon"
+}
+
+@test "stop returns within milliseconds of the death" {
+	held
+	wait_until 5 in_state S "$job"
+	kill -CONT "$daemon"
+	timed wait "$job"
+	took "from the death to the return" 0 400 "$stopping"
+}
+
+@test "a daemon that does not take TERM is killed after -t seconds, and stop leaves with 0" {
+	launched -i 3600 start true
+	kill -STOP "$daemon"
+	timed exits 0 repeatd -t 0.4 stop
+	took "stop -t 0.4" 400 3000 "$stopping"
+	gone "$daemon" "the daemon" "$stopping"
+}
+
+@test "stop waits in one blocking call and polls nothing" {
+	needs_own_calls
+	launched -i 3600 start true
+	kill -STOP "$daemon"
+	exits 0 strace -f -o calls repeatd -t 1 stop
+	sed -n '/kill.*SIGTERM\|send_signal.*SIGTERM/,/kill.*SIGKILL\|send_signal.*SIGKILL/p' calls >waiting
+	has_lines 2 waiting || fail "between TERM and KILL:" "$(<calls)"
+	(($(lines waiting) < 12)) || fail "system calls while it waits:" "$(<waiting)" "  see: $stopping"
+}
+
+@test "stop returns at once although COMMAND runs long" {
+	launched -i 3600 start sleep 60
+	timed exits 0 repeatd stop
+	took "stop" 0 2000 "$stopping"
+}
+
+@test "a zombie does not fool stop, status or start, where the parent never waits" {
+	beside sh -c 'repeatd -i 3600 run true & exec sleep 60'
+	wait_until 10 test -s repeatd.pid
+	exits 0 repeatd status
+	daemon=${out##* }
+	timed exits 0 repeatd stop
+	took "stop" 0 2000 "$stopping"
+	wait_until 5 in_state Z "$daemon"
+	code=0
+	repeatd status 3>&- >/dev/null || code=$?
+	expect_like "code of status" '^[13]$' "$code" "$lock"
+	launched -i 3600 start true
+}
+
+@test "a start while a stop waits is told who holds the lock" {
+	held -t 60
+	exits 1 repeatd -i 3600 start true
+	expect "message" "repeatd: already running, pid $daemon" "$err" "$lock"
+	lives "$job" "the stop that waits"
+}
+
+@test "a start in the instant of the death is never told the pid of stop" {
+	for _ in 1 2 3 4 5 6; do
+		launched -i 3600 start true
+		old=$daemon
+		beside repeatd stop
+		: >words
+		until repeatd -i 3600 start true >new 2>>words </dev/null 3>&-; do :; done
+		ended 0
+		[[ -z $(<words) ]] || expect "messages" "repeatd: already running, pid $old" "$(sort -u words)" "$lock"
+		exits 0 repeatd stop
+	done
+}
+
+@test "of ten parallel stops each leaves with 0" {
+	launched -i 3600 start true
+	crowd 10 stop
+	expect "exit codes" 0 "$(sort -u s.*.code)" "$stopping"
+}
+
+# --- restart ---
+
+@test "restart from running: the old daemon is gone, a new one runs" {
+	launched -i 3600 start true
+	old=$daemon
+	launched -i 3600 restart true
+	gone "$old" "the old daemon" "$verbs"
+	exits 0 repeatd status
+	expect "status" "running, pid $daemon" "$out" "$verbs"
+	[[ $daemon != "$old" ]] || fail "no new daemon"
+}
+
+@test "restart from stopped starts" {
+	launched -i 3600 restart true
+	exits 0 repeatd status
+	expect "status" "running, pid $daemon" "$out" "$verbs"
+}
+
+@test "restart over a stale pid file starts" {
+	beside sleep 60
+	echo "$job" >repeatd.pid
+	launched -i 3600 restart true
+	lives "$job" "the process that the file names" "$lock"
+}
+
+@test "restart without COMMAND leaves with 2 and the running daemon alone" {
+	launched -i 3600 start true
+	exits 2 repeatd restart
+	exits 0 repeatd status
+	expect "status" "running, pid $daemon" "$out" "$verbs"
+}
+
+@test "of ten parallel restarts one daemon is left" {
+	launched -i 3600 start true
+	crowd 10 restart
+	wait_until 10 one_daemon || fail "daemons: $(marked_pids)" "pid file: $(<repeatd.pid)"
+}
+
+# --- status ---
+
+@test "status of a running daemon is 0 and 'running, pid N'" {
+	launched -i 3600 start true
+	exits 0 repeatd status
+	expect "words" "running, pid $daemon" "$out" "$verbs"
+}
+
+@test "status after KILL is 1 and 'dead, but the pid file remains'" {
+	launched -i 3600 start true
+	kill -KILL "$daemon"
+	gone "$daemon" "the killed daemon"
+	exits 1 repeatd status
+	expect "words" "dead, but the pid file remains" "$out" "$verbs"
+}
+
+@test "status where nothing runs is 3 and 'not running', and makes no file" {
+	exits 3 repeatd status
+	expect "words" "not running" "$out" "$verbs"
+	expect "files" "" "$(ls)" "$verbs"
+}
+
+@test "status that cannot tell is 4, with the reason on standard error" {
+	mkdir x.pid
+	exits 4 repeatd -p x.pid status
+	expect_like "message" '^repeatd: .*x\.pid.*: .' "$err" "$verbs"
+	expect "stdout" "" "$out" "$verbs"
+}
+
+# --- run ---
+
+@test "run stays in the foreground: it is our child, and its pid is in the file" {
+	foreground -i 3600 run true
+	expect "the pid file" "$job" "$(<repeatd.pid)" "$verbs"
+	expect "session" "$(stat_field $$ 6)" "$(stat_field "$job" 6)" "$verbs"
+}
+
+@test "run logs to repeatd.log" {
+	exits 0 repeatd -n 1 run echo beat
+	expect "beats in the log" 1 "$(lines repeatd.log 'beat$')" "$verbs"
+}
+
+@test "-o - logs to standard error" {
+	exits 0 repeatd -o - -n 1 run sh -c 'echo beat >&2'
+	expect_like "stderr" 'beat' "$err" "$verbs"
+	expect "files" "" "$(ls)" "$verbs"
+}
+
+@test "stop and status know what run runs" {
+	foreground -i 3600 run true
+	exits 0 repeatd status
+	expect "status" "running, pid $job" "$out" "$verbs"
+	exits 0 repeatd stop
+	gone "$job" "the process in the foreground" "$verbs"
+}
+
+# --- the timetable ---
+
+# paced: how long $every is, how far off a beat may be ($slack: generous, but a drift shows),
+# and how $long two and a half of them are.
+paced() { if ((SLOWER == 1)); then every=0.3 slack=0.2 long=0.75; else every=1.2 slack=0.7 long=3; fi; }
+
+# beats_at K1 K2 ...: run number n was at t0 + Kn x $every, give or take $slack.
+beats_at() {
+	awk -v every="$every" -v slack="$slack" -v want="$*" '
+		BEGIN { split(want, k, " ") }
+		NR == 1 { t0 = $1 }
+		{ off = $1 - t0 - k[NR] * every
+		  if (off > slack || off < -slack) { printf "run %d is off by %.3f s\n", NR, off; bad = 1 } }
+		END { exit bad || NR == 0 }' starts || fail "  see:      $timetable"
+}
+
+@test "beat k is at t0 + k x interval: the time that COMMAND takes is no drift" {
+	paced
+	exits 0 repeatd -i "$every" -n 4 run sh -c 'date +%s.%N >>"$HERE/starts"; sleep 0.25'
+	beats_at 0 1 2 3
+}
+
+@test "a beat that is missed is skipped, not made up for" {
+	paced
+	exits 0 repeatd -i "$every" -n 3 run sh -c '
+		date +%s.%N >>"$HERE/starts"
+		[ "$(wc -l <"$HERE/starts")" -gt 1 ] || sleep "$0"' "$long"
+	beats_at 0 3 4
+}
+
+@test "a slow COMMAND never runs twice at once" {
+	exits 0 repeatd -i 0.02 -n 6 run sh -c 'mkdir "$HERE/busy" || echo two >"$HERE/overlap"; sleep 0.07; rmdir "$HERE/busy"'
+	absent overlap "$timetable"
+}
+
+@test "-n is exact" {
+	exits 0 repeatd -i 0.01 -n 7 run sh -c 'echo x >>"$HERE/beats"'
+	expect "runs" 7 "$(lines beats)" "$timetable"
+}
+
+@test "-n is exact although a COMMAND is slow and beats are missed" {
+	exits 0 repeatd -i 0.02 -n 4 run sh -c 'echo x >>"$HERE/beats"; sleep 0.05'
+	expect "runs" 4 "$(lines beats)" "$timetable"
+}
+
+@test "without -n it goes on" {
+	launched -i 0.01 start sh -c 'echo x >>"$HERE/beats"'
+	wait_until 10 has_lines 20 beats
+	lives "$daemon" "the daemon" "$timetable"
+}
+
+@test "-i 0 runs back to back, one at a time" {
+	timed exits 0 repeatd -i 0 -n 50 run sh -c 'mkdir "$HERE/busy" || echo two >"$HERE/overlap"; echo x >>"$HERE/beats"; rmdir "$HERE/busy"'
+	expect "runs" 50 "$(lines beats)" "$timetable"
+	absent overlap "$timetable"
+	took "50 runs" 0 4000 "$timetable"
+}
+
+@test "the first beat is at once" {
+	launched -i 3600 start echo beat
+	logged 1 'beat$' "$timetable"
+}
+
+@test "the second beat is 5 seconds after the first without -i" {
+	only_stage 3 "it takes five seconds, and the timetable is stage 3's"
+	launched -n 2 start sh -c 'date +%s.%N >>"$HERE/starts"'
+	wait_until 10 has_lines 2 starts
+	every=5 slack=1
+	beats_at 0 1
+}
+
+@test "a COMMAND that fails is noted in the log, and the next beat comes" {
+	launched -i 0.05 start sh -c 'exit 7'
+	logged 2 'repeatd\[[0-9]+\]: .*7' "$timetable"
+}
+
+@test "a COMMAND that a signal kills is noted in the log, and the next beat comes" {
+	launched -i 0.05 start sh -c 'kill -KILL $$'
+	logged 2 'repeatd\[[0-9]+\]: .*(9|[Kk]ill|KILL)' "$timetable"
+}
+
+@test "a COMMAND that is not there is noted in the log, and the next beat comes" {
+	launched -i 0.05 start no-such-command
+	logged 2 'no-such-command.*No such file' "$timetable"
+}
+
+@test "a COMMAND that cannot be executed is noted in the log, and the next beat comes" {
+	echo data >data
+	launched -i 0.05 start ./data
+	logged 2 'data.*Permission denied' "$timetable"
+}
+
+@test "a COMMAND that appears later is found at the next beat" {
+	launched -i 0.05 start ./late
+	logged 1 'late'
+	printf '#!/bin/sh\necho here at last\n' >new
+	chmod +x new
+	mv new late
+	logged 1 'here at last$' "$timetable"
+}
+
+@test "run leaves with 0 after its last beat, whatever COMMAND's exit code" {
+	exits 0 repeatd -i 0 -n 2 run false
+}
+
+@test "many runs leave no descriptor open and no zombie behind" {
+	launched -i 0 start sh -c 'echo x >>"$HERE/beats"; [ "$(wc -l <"$HERE/beats")" -lt 40 ] || exec sleep 60'
+	wait_until 10 has_lines 2 beats
+	wait_until 20 has_lines 40 beats
+	(($(find "/proc/$daemon/fd" -type l | wc -l) < 20)) || fail "descriptors: $(ls -l "/proc/$daemon/fd")"
+	no_zombies_of "$daemon" || fail "zombies: $(zombies_of "$daemon")"
+}
+
+# --- what this stage leaves wrong ---
+
+mended="stage 4 mends it"
+
+@test "wrong in stage 3: TERM kills without cleaning up, the file stays, status says 1" {
+	only_stage 3 "$mended"
+	launched -i 3600 start true
+	kill -TERM "$daemon"
+	gone "$daemon" "the daemon"
+	exits 1 repeatd status
+	expect "the file" "$daemon" "$(<repeatd.pid)" "$wrong"
+}
+
+@test "wrong in stage 3: run dies of TERM" {
+	only_stage 3 "$mended"
+	foreground -i 3600 run true
+	kill -TERM "$daemon"
+	ended 143 "$wrong"
+}
+
+@test "wrong in stage 3: the COMMAND that ran lives on after stop" {
+	only_stage 3 "$mended"
+	launched -i 3600 start sh -c 'echo $$ >"$HERE/new"; mv "$HERE/new" "$HERE/pid"; exec sleep 60'
+	wait_until 10 test -s pid
+	exits 0 repeatd stop
+	gone "$daemon" "the daemon"
+	lives "$(<pid)" "the lost COMMAND" "$wrong"
+}
+
+@test "wrong in stage 3: after mv the daemon goes on writing to the moved log" {
+	only_stage 3 "$mended"
+	launched -i 0.05 start echo beat
+	logged 1 'beat$'
+	mv repeatd.log moved.log
+	before=$(lines moved.log)
+	wait_until 10 has_lines $((before + 2)) moved.log
+	absent repeatd.log "$wrong"
+}
+
+@test "wrong in stage 3: HUP, with which one would ask for a new log, kills it" {
+	only_stage 3 "$mended"
+	launched -i 3600 start true
+	kill -HUP "$daemon"
+	gone "$daemon" "the daemon" "$wrong"
+}

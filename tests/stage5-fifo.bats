@@ -37,7 +37,7 @@ fifo() { python3 "$ROOT/tests/lib/fifo.py" "$@" 3>&- 4>&-; }
 background() {
 	local name=$1
 	shift
-	env --default-signal=HUP,INT,QUIT,PIPE,TERM "$@" >"$name" 2>"$name.err" </dev/null 3>&- 4>&- &
+	env --default-signal=HUP,INT,QUIT,PIPE,TERM,ALRM,USR1,USR2 "$@" >"$name" 2>"$name.err" </dev/null 3>&- 4>&- &
 	job=$!
 }
 

@@ -391,9 +391,9 @@ list_fails() {
 	said 'nothing.*(No such file|vanished|not there|gone)'
 	same from/a to/a
 }
-@test "a list program that names an item twice: it is pulled once" {
+@test "a list program that names an item again and again: it is pulled once" {
 	echo hello >from/a
-	program list <<<"printf 'a\\0a\\0'"
+	program list <<<"printf 'a\\0a\\0a\\0'"
 	config source.list="$PWD/list"
 	once 0
 	expect "what is there" a "$(published)"

@@ -451,6 +451,16 @@ teardown() { clean_up; }
 	chmod -R u+w from to
 }
 
+@test "a reader that leaves or a full device on stdout harms no download" {
+	echo a >from/a
+	echo b >from/b
+	leecher -c leecher.conf once 2>.err 3>&- | true
+	expect "exit code" 0 "${PIPESTATUS[0]}"
+	echo c >from/c
+	quietly sh -c 'leecher -c leecher.conf once >/dev/full'
+	expect "what is there" 'a b c' "$(published)"
+}
+
 # --- what is there already ---------------------------------------------------------------------
 
 @test "an identical item under TO is taken as done without a copy" {

@@ -71,6 +71,23 @@ teardown() { clean_up; }
 	expect "Subject" 'Leecher: done -- bad' "$(header Subject 2)"
 }
 
+@test "a failure is mailed once although the mailer is slower than the retries" {
+	choosy_rsync
+	fake_sendmail
+	mv sendmail quick
+	program sendmail <<<"until [ -e '$PWD/go' ]; do sleep 0.02; done; exec '$PWD/quick' \"\$@\""
+	sample from/bad 100
+	config report.mail=me@example.org report.sendmail="$PWD/sendmail" daemon.interval=0.05
+	leech 0 start
+	tried() { (($(tries) >= 3)); }
+	wait_until 10 tried
+	touch go
+	mailed() { (($(mails) >= 1)); }
+	wait_until 10 mailed
+	leech 0 stop
+	expect "mails" 1 "$(mails)"
+}
+
 @test "without the key mail nothing is mailed" {
 	fake_sendmail
 	echo hello >from/x

@@ -38,6 +38,41 @@ crash_and_resume() {
 @test "after a crash half way, a pull over rsync:// is resumed, not begun again" { crash_and_resume config_rsyncd; }
 @test "after a crash half way, a pull over ssh is resumed, not begun again" { crash_and_resume config_ssh; }
 
+# cut_off: kills everything in the middle of the pull.
+cut_off() {
+	config source.rsync=--bwlimit=2000
+	once_behind
+	wait_until 20 holding 700000
+	kill_all
+	config
+}
+
+@test "what has gone from the source since is not in the item when its pull is resumed" {
+	sample from/dir/a 1000
+	sample from/dir/big 1500000
+	cut_off
+	mv from/dir/a from/dir/renamed
+	once 0
+	same from/dir to/dir
+}
+
+@test "a half pulled directory that is a file by now is replaced, and the other way round" {
+	sample from/x/y 1500000
+	cut_off
+	rm -r from/x
+	sample from/x 1000
+	once 0
+	same from/x to/x
+	rm -r to from/x
+	mkdir to
+	sample from/x 1500000
+	cut_off
+	rm from/x
+	sample from/x/y 1000
+	once 0
+	same from/x to/x
+}
+
 @test "nobody ever sees half of an item under its final name" {
 	sample from/big 2500000
 	sample from/dir/f 500000

@@ -10,6 +10,7 @@ measure() {
 		[ "$level" = info ] || what='results not logged'
 		if ! start_repeatd "$level" || ! "$work/fifo" "$runs" 20 500 repeatd.ctl "level $level" >"$work/out"; then
 			cannot "FIFO at level $level"
+			stop_all
 			continue
 		fi
 		through=$(ratio "$(median_of fifo)" "$(median_of pipe)")

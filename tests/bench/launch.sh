@@ -3,12 +3,12 @@
 
 launchers() {
 	tab=$(printf '\t')
-	effect="$work/mark$tab$work/fifo"
+	effect="$work/mark$tab$work/effect"
 	echo "detach$tab$detach$tab$effect"
 	! have daemonize >&2 || echo "daemonize${tab}daemonize$tab$effect"
 	! have daemon >&2 || echo "daemon${tab}daemon$tab-U$tab--$tab$effect"
 	! have start-stop-daemon >&2 || printf '%s\t' "start-stop-daemon -b" start-stop-daemon -S -b \
-		-p "$work/none.pid" -a "$work/mark" -- "$work/fifo" | sed 's/\t$/\n/'
+		-p "$work/none.pid" -a "$work/mark" -- "$work/effect" | sed 's/\t$/\n/'
 	! have setsid >&2 || echo "setsid -f${tab}setsid$tab-f$tab$effect"
 	if /usr/bin/python3 -c 'import daemon' 2>/dev/null; then
 		echo "python3-daemon$tab/usr/bin/python3$tab$root/tests/bench/launch.py$tab$effect"
@@ -20,11 +20,11 @@ launchers() {
 
 launch_at() { # DESCRIPTORS
 	runs=${RUNS:-100}
-	rm -f "$work/fifo"
-	mkfifo "$work/fifo"
+	rm -f "$work/effect"
+	mkfifo "$work/effect"
 	printf '\nlaunch to the first effect of COMMAND, %s descriptors inherited\n' "$1"
 	launchers >"$work/list"
-	"$work/launch" "$runs" "$1" "$work/fifo" <"$work/list" >"$work/out" || {
+	"$work/launch" "$runs" "$1" "$work/effect" <"$work/list" >"$work/out" || {
 		cannot "launch at $1 descriptors"
 		return
 	}

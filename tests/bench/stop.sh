@@ -4,14 +4,15 @@
 waiting='poll,ppoll,select,pselect6,nanosleep,clock_nanosleep,epoll_wait,epoll_pwait,pause,wait4,waitid,rt_sigtimedwait,flock,fcntl'
 measure() {
 	printf '\nstop, of a daemon whose COMMAND ignores TERM for 0.5 s: calls that wait, by strace\n'
-	"$repeatd" -g 0.5 -i 3600 start sh -c 'trap "" TERM; touch ready; sleep 60' >/dev/null
-	while [ ! -e ready ]; do sleep 0.1; done
+	mkfifo ready
+	"$repeatd" -C . -g 0.5 -i 3600 start sh -c 'trap "" TERM; echo >ready; sleep 60' >/dev/null
+	read -r _ <ready
 	strace -f -T -e trace="$waiting" -o calls "$repeatd" stop >/dev/null || {
 		cannot 'stop under strace'
 		return
 	}
 	# fcntl waits for a lock only as F_SETLKW; the rest of it asks and sets.
-	grep -vE 'fcntl\([^)]*(F_GET|F_SETFD|F_SETFL|F_DUPFD|F_OFD_GETLK|F_SETLK,)|^[0-9]+ \+\+\+|--- ' calls >waits
+	grep -vE 'fcntl\([^)]*(F_GET|F_SETFD|F_SETFL|F_DUPFD|F_OFD_GETLK|F_SETLK,)| \+\+\+ | --- ' calls >waits
 	cut -c 1-110 waits
 	goal 'stop: calls that wait' "$(wc -l <waits)" most 1
 }
