@@ -23,7 +23,6 @@ headings() {
 	expect "headings that tests name and no chapter has" "" "$missing"
 }
 
-@test "README.md quotes the sources" { quotes README.md; }
 @test "chapter 1 quotes the sources" { quotes stage1-fork/README.md; }
 @test "chapter 2 quotes the sources" { quotes stage2-daemon/README.md; }
 @test "chapter 3 quotes the sources" { quotes stage3-pidfile/README.md; }
@@ -45,3 +44,14 @@ headings() {
 @test "every heading that a test of stage 4 names exists" { headings tests/stage4-*.bats; }
 @test "every heading that a test of stage 5 names exists" { headings tests/stage5-*.bats; }
 @test "every heading that a test of stage 6 names exists" { headings tests/stage6-*.bats; }
+
+@test "every test that a chapter names, as in bats -f 'NAME' FILE, exists" {
+	local readme name file missing=
+	for readme in README.md stage*/README.md; do
+		while IFS='|' read -r name file; do
+			# shellcheck disable=SC2086 # it may be a pattern
+			cat $file | grep '^@test ' | grep -qE -- "$name" || missing+="$readme: $file: $name"$'\n'
+		done < <(grep -oE "bats -f '[^']+' tests/[a-z0-9.*-]+" "$readme" | sed -E "s/bats -f '(.*)' /\1|/")
+	done
+	expect "tests that chapters name and no file has" "" "$missing"
+}

@@ -133,10 +133,24 @@ misused() {
 	wait_until 10 test -e over
 }
 
-@test "COMMAND starts with no signal ignored or blocked, whatever the caller ignores" {
+@test "COMMAND of run does not read from our standard input" {
+	repeatd -n 1 run cat <<<"of the caller" 3>&-
+	expect "lines of the caller in the log" 0 "$(lines repeatd.log 'of the caller')"
+}
+
+# masks: the ignored and the blocked signals of COMMAND, as it logged them.
+masks() { sed -nE 's/.*Sig(Blk|Ign):.*([0-9a-f]{16})$/\2/p' repeatd.log | sort -u; }
+
+@test "COMMAND of start finds no signal ignored or blocked, whatever the caller ignores" {
 	(trap '' HUP INT QUIT PIPE TERM CHLD USR1 && exits 0 repeatd -n 1 start grep -E 'SigBlk|SigIgn' /proc/self/status)
 	logged 2 'Sig(Blk|Ign)'
-	expect "masks" "0000000000000000" "$(sed -nE 's/.*Sig(Blk|Ign):.*([0-9a-f]{16})$/\2/p' repeatd.log | sort -u)"
+	expect "masks" "0000000000000000" "$(masks)"
+}
+
+@test "COMMAND of run finds no signal ignored or blocked, whatever the caller ignores" {
+	(trap '' HUP INT QUIT PIPE TERM CHLD USR1 && exits 0 repeatd -n 1 run grep -E 'SigBlk|SigIgn' /proc/self/status)
+	logged 2 'Sig(Blk|Ign)'
+	expect "masks" "0000000000000000" "$(masks)"
 }
 
 @test "COMMAND gets the caller's environment" {

@@ -16,6 +16,8 @@ clients="$chapter: clients that do not read"
 control="$chapter: repeatctl"
 replaced="$chapter: the FIFO deleted or replaced"
 
+# A program that hangs fails its test; it does not stop the others.
+setup_file() { export BATS_TEST_TIMEOUT=$((40 * SLOWER)); }
 setup() { stage 5; }
 teardown() { clean_up; }
 
@@ -227,6 +229,23 @@ refuses() {
 	expect_like "the message" '^repeatd: .*no-such-directory/ctl: .+' "$err" "$the_fifo"
 	gone repeatd.pid || fail "a pid file was left behind" "  see:      $the_fifo"
 	nobody_left || fail "a process was left behind" "  see:      $the_fifo"
+}
+
+@test "a start that runs out of descriptors leaves no FIFO, no pid file and no process" {
+	((SLOWER == 1)) || skip "valgrind and the sanitizers need descriptors of their own"
+	local limit failed=0
+	for limit in 4 5 6 7 8 9 10 11 12 13; do
+		if (exec >out 2>err 3>&- 4>&- && ulimit -n "$limit" && exec repeatd -i 3600 start true); then
+			exits 0 repeatctl status
+			exits 0 repeatd stop
+			continue
+		fi
+		failed=$((failed + 1))
+		gone repeatd.ctl || fail "a FIFO was left behind with $limit descriptors" "$(<err)" "  see:      $the_fifo"
+		gone repeatd.pid || fail "a pid file was left behind with $limit descriptors" "$(<err)" "  see:      $the_fifo"
+		nobody_left || fail "a process was left behind with $limit descriptors" "$(<err)" "  see:      $the_fifo"
+	done
+	((failed > 0)) || fail "starts that fail with few descriptors" "  expected: at least one" "  came:     none"
 }
 
 @test "the FIFO is gone when the verb stop returns" {
@@ -1009,6 +1028,14 @@ costs_one_warning() {
 	wait "$job" || code=$?
 	expect "exit code" 0 "$code" "$control"
 	expect_like "the answer" '(^|.)state: ' "$(<ctl.out)" "$control"
+}
+
+@test "an answer that ends before its first line did is no success" {
+	background daemon.out python3 "$ROOT/tests/lib/fifo.py" break_off repeatd.ctl
+	wait_until 5 says ready daemon.out
+	exits 4 repeatctl -t 20 status
+	expect_like "the message" '^repeatctl: .+' "$err" "$control"
+	expect "files left behind" "" "$(replies)" "$control"
 }
 
 @test "an answer that stops half way is exit code 4 at -t" {

@@ -47,6 +47,15 @@ cut_off() {
 	config
 }
 
+@test "an item that was pulled in two goes has the modes of one that was pulled in one" {
+	sample from/dir/big 1500000
+	sample from/dir/other 10
+	chmod 755 from/dir/big from/dir/other
+	cut_off
+	once 0
+	expect "modes" '755 755' "$(stat -c %a to/dir/big to/dir/other | paste -sd' ')"
+}
+
 @test "what has gone from the source since is not in the item when its pull is resumed" {
 	sample from/dir/a 1000
 	sample from/dir/big 1500000

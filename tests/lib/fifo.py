@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-Clients (and two impostors of a daemon) for the FIFO tests, where a shell cannot do it:
+Clients (and three impostors of a daemon) for the FIFO tests, where a shell cannot do it:
 a shell cannot open a FIFO for reading before there is a writer, nor watch one for being opened.
 
     fifo.py ask FIFO ID COMMAND            the protocol by the book; prints the answer as it came
@@ -14,6 +14,7 @@ a shell cannot open a FIFO for reading before there is a writer, nor watch one f
     fifo.py fill FIFO                      writes newlines until not one more fits
     fifo.py daemon FIFO SIZE               answers one line with "ok" and SIZE bytes of body
     fifo.py mumble FIFO                    takes one line, begins an answer and never ends it
+    fifo.py break_off FIFO                 takes one line, opens the reply FIFO, and goes without a word
     fifo.py socket PATH                    leaves a socket under PATH
 """
 import fcntl
@@ -265,6 +266,10 @@ def mumble(fifo):
     signal.pause()
 
 
+def break_off(fifo):
+    os.close(os.open(line_from(fifo), os.O_WRONLY))
+
+
 def leave_socket(path):
     socket.socket(socket.AF_UNIX).bind(path)
 
@@ -273,8 +278,9 @@ def main():
     jobs = {
         "ask": lambda *a: show(ask(*a)), "piecewise": piecewise, "patient": patient, "crowd": crowd,
         "mute": mute, "deaf": deaf, "hasty": hasty, "unopened": unopened, "fill": fill,
-        "daemon": daemon, "mumble": mumble, "socket": leave_socket,
+        "daemon": daemon, "mumble": mumble, "break_off": break_off, "socket": leave_socket,
     }
+    signal.alarm(int(2 * PATIENCE))  # whatever hangs, we do not
     jobs[sys.argv[1]](*sys.argv[2:])
 
 
