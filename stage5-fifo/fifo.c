@@ -33,26 +33,34 @@ struct client {
 
 /* --- the FIFO itself --- */
 
+static void
+close_ends(struct fifo *fifo)
+{
+	loop_unwatch(fifo->loop, &fifo->watch);
+	if (fifo->watch.fd >= 0)
+		(void)close(fifo->watch.fd);
+	if (fifo->write_end >= 0)
+		(void)close(fifo->write_end);
+	fifo->watch.fd = fifo->write_end = -1;
+}
+
 /* Opens both ends. The read end first: a write end alone would have to wait for it. */
 static int
 open_ends(struct fifo *fifo)
 {
 	struct stat st;
-	int fd = open(fifo->path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 
-	if (fd < 0)
+	fifo->watch.fd = open(fifo->path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (fifo->watch.fd < 0)
 		return -1;
 	fifo->write_end = open(fifo->path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (fifo->write_end < 0 || fstat(fifo->watch.fd, &st) < 0)
+		return -1;
 	/* Nobody can have put another FIFO there since we made ours, or we do not use it */
-	if (fifo->write_end < 0 || fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) ||
-	    st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
-		(void)close(fd);
-		if (fifo->write_end >= 0)
-			(void)close(fifo->write_end);
+	if (!S_ISFIFO(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
 		errno = EPERM;
 		return -1;
 	}
-	fifo->watch.fd = fd;
 	fifo->device = st.st_dev;
 	fifo->inode = st.st_ino;
 	return 0;
@@ -90,6 +98,9 @@ make(struct fifo *fifo, char *why, size_t size)
 	(void)umask(mask);
 	if (made < 0 || open_ends(fifo) < 0 || loop_watch(fifo->loop, &fifo->watch) < 0) {
 		(void)snprintf(why, size, "make %s: %s", fifo->path, strerror(errno));
+		close_ends(fifo);
+		if (made == 0)
+			(void)unlink(fifo->path);
 		return -1;
 	}
 	watch_name(fifo);
@@ -102,17 +113,6 @@ still_ours(const struct fifo *fifo)
 	struct stat st;
 
 	return lstat(fifo->path, &st) == 0 && st.st_dev == fifo->device && st.st_ino == fifo->inode;
-}
-
-static void
-close_ends(struct fifo *fifo)
-{
-	if (fifo->watch.fd < 0)
-		return;
-	loop_unwatch(fifo->loop, &fifo->watch);
-	(void)close(fifo->watch.fd);
-	(void)close(fifo->write_end);
-	fifo->watch.fd = -1;
 }
 
 static void
@@ -495,6 +495,7 @@ fifo_open(struct fifo *fifo, char *why, size_t size)
 		.ready = name_changed,
 		.context = fifo,
 	};
+	fifo->write_end = -1;
 	fifo->stale = (struct loop_timer){ .fire = too_old, .context = fifo };
 	fifo->again = (struct loop_timer){ .fire = make_again, .context = fifo };
 #if defined __linux__ && !defined PORTABLE

@@ -39,6 +39,79 @@ set_words(void *field, const char *value)
 	return words_split(field, value) < 0 ? "a quote is not closed" : NULL;
 }
 
+/*
+ * More arguments for rsync: limits, compression, passwords. Not those that would change what a call
+ * does, or what it says: the leecher gives them itself, or must not have them given.
+ */
+static const char *
+refuse_option(const char *word)
+{
+	static const char *const refused[] = {
+		"remove-",
+		"del",
+		"dry-run",
+		"list-only",
+		"files-from",
+		"from0",
+		"relative",
+		"recursive",
+		"dirs",
+		"existing",
+		"ignore-",
+		"size-only",
+		"update",
+		"backup",
+		"partial",
+		"temp-dir",
+		"inplace",
+		"append",
+		"delay-updates",
+		"max-delete",
+		"verbose",
+		"progress",
+		"stats",
+		"info",
+		"debug",
+		"out-format",
+		"itemize",
+		"human",
+		"quiet",
+		"rsh",
+		"daemon",
+		"server",
+		"sender",
+		"copy-dest",
+		"compare-dest",
+		"link-dest",
+		"chmod",
+		"write-",
+		"read-batch",
+		"only-write",
+	};
+
+	if (word[0] != '-')
+		return "its options are single words: --name=value";
+	if (word[1] != '-')
+		return strpbrk(word + 1, "nRrdvPihbeqTu") != NULL
+			   ? "has an option that is not for you to give"
+			   : NULL;
+	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+		if (strncmp(word + 2, refused[i], strlen(refused[i])) == 0)
+			return "has an option that is not for you to give";
+	return NULL;
+}
+
+static const char *
+set_rsync(void *field, const char *value)
+{
+	const struct words *words = field;
+	const char *why = set_words(field, value);
+
+	for (size_t i = 0; why == NULL && i < words->count; i++)
+		why = refuse_option(words->word[i]);
+	return why;
+}
+
 static const char *
 set_program(void *field, const char *value)
 {
@@ -128,7 +201,7 @@ static const struct {
 	{ "source", "settle", FIELD(settle), set_seconds },
 	{ "source", "timeout", FIELD(timeout), set_some_seconds },
 	{ "source", "ssh", FIELD(ssh), set_words },
-	{ "source", "rsync", FIELD(rsync), set_words },
+	{ "source", "rsync", FIELD(rsync), set_rsync },
 	{ "destination", "to", FIELD(to), set_path },
 	{ "destination", "mode", FIELD(mode), set_mode },
 	{ "daemon", "interval", FIELD(interval), set_some_seconds },

@@ -55,12 +55,17 @@ static bool
 is_sound(sqlite3 *db)
 {
 	sqlite3_stmt *statement;
-	bool sound = false;
+	bool sound = true;
+	int result;
 
+	/* what cannot be asked now (locked, full) is another trouble, which the next call will meet */
 	if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &statement, NULL) != SQLITE_OK)
-		return false;
-	if (sqlite3_step(statement) == SQLITE_ROW)
+		return true;
+	result = sqlite3_step(statement);
+	if (result == SQLITE_ROW)
 		sound = strcmp((const char *)sqlite3_column_text(statement, 0), "ok") == 0;
+	else
+		sound = result != SQLITE_CORRUPT && result != SQLITE_NOTADB;
 	(void)sqlite3_finalize(statement);
 	return sound;
 }
@@ -91,7 +96,8 @@ prepare_all(struct ledger *ledger)
 static const char *
 check(struct ledger *ledger, const char *path, bool readonly, char *text, size_t size)
 {
-	int version = version_of(ledger->db);
+	int version = version_of(ledger->db), error;
+	bool sound = true;
 
 	if (version > VERSION) {
 		(void)snprintf(text, size,
@@ -100,7 +106,10 @@ check(struct ledger *ledger, const char *path, bool readonly, char *text, size_t
 		    path, version, VERSION);
 		return text;
 	}
-	if (version < 0 || !is_sound(ledger->db))
+	if (version < 0)
+		goto damaged;
+	sound = is_sound(ledger->db);
+	if (!sound)
 		goto damaged;
 	if (version == 0 && readonly)
 		return "is empty";
@@ -117,10 +126,15 @@ check(struct ledger *ledger, const char *path, bool readonly, char *text, size_t
 	if (prepare_all(ledger))
 		return NULL;
 damaged:
+	error = sqlite3_errcode(ledger->db);
+	if (error != SQLITE_CORRUPT && error != SQLITE_NOTADB && sound) {
+		(void)snprintf(text, size, "%s: %s", path, sqlite3_errmsg(ledger->db));
+		return text;
+	}
 	(void)snprintf(text, size,
-	    "%s: %s: if it is damaged, move it away; what is under [destination] "
-	    "to already will be compared, not pulled again",
-	    path, sqlite3_errmsg(ledger->db));
+	    "%s is damaged: move it away; what is under [destination] to already will be compared, "
+	    "not pulled again",
+	    path);
 	return text;
 }
 
@@ -128,7 +142,8 @@ struct ledger *
 ledger_open(const char *path, bool readonly, char *why, size_t size)
 {
 	struct ledger *ledger = calloc(1, sizeof *ledger);
-	int flags = readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+	/* Also who only reads may have to roll back what a crash has interrupted */
+	int flags = SQLITE_OPEN_READWRITE | (readonly ? 0 : SQLITE_OPEN_CREATE);
 	char text[PATH_MAX + 300];
 	const char *wrong;
 

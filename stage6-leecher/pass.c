@@ -18,13 +18,14 @@
 enum { NAME_SHOWN = 4 * NAME_MAX + 1 };
 
 const char *const pass_phase_name[PASS_PHASES] = {
-	"idle",
-	"listing",
-	"measuring",
-	"comparing",
-	"pulling",
-	"checking",
-	"finishing",
+	[PASS_IDLE] = "idle",
+	[PASS_LISTING] = "listing",
+	[PASS_MEASURING] = "measuring",
+	[PASS_BETWEEN] = "between items",
+	[PASS_COMPARING] = "comparing",
+	[PASS_PULLING] = "pulling",
+	[PASS_CHECKING] = "checking",
+	[PASS_FINISHING] = "finishing",
 };
 
 static void next_item(struct pass *pass);
@@ -95,16 +96,17 @@ seconds_since(int64_t began)
 	return (double)(monotonic_now() - began) / (double)NUMBER_SECOND;
 }
 
-static void
+/* Returns 0, or -1 after it has said why. */
+static int
 put(struct pass *pass)
 {
 	char text[NAME_SHOWN];
 
 	if (ledger_put(pass->ledger, &pass->entry) == 0)
-		return;
+		return 0;
 	log_say(LEVEL_ERROR, "%s: ledger: %s", shown(&pass->entry, text),
 	    ledger_error(pass->ledger));
-	pass->broken = true;
+	return -1;
 }
 
 static void
@@ -117,7 +119,7 @@ fail(struct pass *pass, const char *why)
 	entry->state = entry->tries >= PASS_TRIES ? LEDGER_PARKED : LEDGER_FAILED;
 	entry->wait = entry->state == LEDGER_FAILED ? (1 << (entry->tries - 1)) - 1 : 0;
 	(void)snprintf(entry->error, sizeof entry->error, "%s", why);
-	put(pass);
+	(void)put(pass);
 	if (entry->state == LEDGER_FAILED)
 		(void)snprintf(again, sizeof again, "try %d of %d, again in %d pass%s",
 		    entry->tries, PASS_TRIES, entry->wait + 1, entry->wait > 0 ? "es" : "");
@@ -157,6 +159,32 @@ succeed(struct pass *pass)
 	next_item(pass);
 }
 
+/* It may be published already, so it must not be pulled again: the next pass will find out. */
+static void
+leave_open(struct pass *pass, const char *why)
+{
+	char text[NAME_SHOWN];
+
+	log_say(LEVEL_ERROR, "%s: %s: looked at again in the next pass", shown(&pass->entry, text),
+	    why);
+	show_trouble(pass->show, "%s: %s: looked at again in the next pass", text, why);
+	close_log(pass);
+	pass->failed++;
+	pass->open = true;
+	next_item(pass);
+}
+
+static void
+conclude(struct pass *pass, enum staging_result result, const char *why)
+{
+	if (result == STAGING_DONE)
+		succeed(pass);
+	else if (result == STAGING_FAILED)
+		fail(pass, why);
+	else
+		leave_open(pass, why);
+}
+
 /* The item was let go of: by stop or pause it goes on later, by cancel it does not. */
 static bool
 let_go(struct pass *pass)
@@ -173,7 +201,7 @@ let_go(struct pass *pass)
 		(void)snprintf(pass->entry.error, sizeof pass->entry.error, "cancelled");
 		pass->entry.reported = true;
 		(void)staging_remove(pass->config, &pass->entry);
-		put(pass);
+		(void)put(pass);
 	}
 	next_item(pass);
 	return true;
@@ -216,10 +244,8 @@ finishing_ended(struct job *job)
 	}
 	pass->bytes[pass->bytes_used] = '\0';
 	pass->entry.bytes = strtoll(pass->bytes, NULL, 10);
-	if (staging_publish(pass->config, pass->ledger, &pass->entry, why, sizeof why) < 0)
-		fail(pass, why);
-	else
-		succeed(pass);
+	conclude(pass, staging_publish(pass->config, pass->ledger, &pass->entry, why, sizeof why),
+	    why);
 }
 
 static void
@@ -277,7 +303,7 @@ checked(void *context, const char *why)
 	    "%s: it changed during its transfer, which goes on when it has settled",
 	    shown(&pass->entry, text));
 	show_line(pass->show, "%s: it changed during its transfer: later", text);
-	put(pass);
+	(void)put(pass);
 	close_log(pass);
 	pass->waiting++;
 	next_item(pass);
@@ -308,13 +334,15 @@ pulled(struct pass *pass, const char *why)
 static void
 pull(struct pass *pass)
 {
-	char path[LONG_PATH], text[NAME_SHOWN];
+	char path[LONG_PATH], text[NAME_SHOWN], why[300];
 
 	pass->phase = PASS_PULLING;
+	if (staging_room(pass->config, &pass->entry, why, sizeof why) < 0) {
+		fail(pass, why);
+		return;
+	}
 	pass->entry.state = LEDGER_PULLING;
-	put(pass);
-	if (pass->broken) { /* a full disk, say: what is begun must be known */
-		pass->broken = false;
+	if (put(pass) < 0) { /* what is begun must be known */
 		fail(pass, "the ledger cannot be written");
 		return;
 	}
@@ -360,7 +388,7 @@ compared(struct pass *pass, const char *why)
 	pass->entry.state = LEDGER_DONE;
 	pass->entry.reported = true;
 	(void)snprintf(pass->entry.published, sizeof pass->entry.published, "%s", pass->entry.name);
-	put(pass);
+	(void)put(pass);
 	close_log(pass);
 	report_here(pass->reports, &pass->entry);
 	next_item(pass);
@@ -435,6 +463,8 @@ go_on(void *context)
 static void
 next_item(struct pass *pass)
 {
+	pass->phase = PASS_BETWEEN;
+	pass->entry = (struct entry){ .id = 0 };
 	loop_set_timer(pass->jobs->loop, &pass->go_on, monotonic_now());
 }
 
@@ -593,17 +623,6 @@ pass_set_up(struct pass *pass)
 	pass->log = -1;
 }
 
-void
-pass_begin(struct pass *pass)
-{
-	pass->phase = PASS_LISTING;
-	pass->pulled = pass->failed = pass->waiting = 0;
-	pass->settled_at = 0;
-	pass->stopping = pass->cancelled = pass->broken = false;
-	if (source_list(&pass->source) < 0)
-		unknown(pass, strerror(errno));
-}
-
 static void
 stop_job(struct pass *pass)
 {
@@ -623,6 +642,7 @@ stop_job(struct pass *pass)
 		job_stop(&pass->finishing);
 		break;
 	case PASS_IDLE:
+	case PASS_BETWEEN:
 	case PASS_PHASES:
 		break;
 	}
@@ -644,36 +664,50 @@ pass_cancel(struct pass *pass, const char *name)
 	stop_job(pass);
 }
 
-struct recovery {
-	struct pass *pass;
-	char why[400];
-	bool failed;
-};
+/* A PUBLISHING entry: what has become of it? */
+static void
+find_out(struct pass *pass, struct entry *entry)
+{
+	char text[NAME_SHOWN], why[300];
+	enum staging_result result =
+	    staging_recover(pass->config, pass->ledger, entry, why, sizeof why);
+
+	if (result == STAGING_DONE) {
+		log_say(LEVEL_INFO, "%s: its publishing was interrupted, and is done now",
+		    shown(entry, text));
+		return;
+	}
+	log_say(LEVEL_ERROR, "%s: %s", shown(entry, text), why);
+	if (result == STAGING_OPEN) {
+		pass->open = true;
+		return;
+	}
+	entry->state = LEDGER_SEEN; /* nothing was renamed: it is tried again like a new one */
+	(void)ledger_put(pass->ledger, entry);
+}
+
+static void
+find_out_if_open(void *context, struct entry *entry)
+{
+	struct pass *pass = context;
+
+	if (entry->state != LEDGER_PUBLISHING)
+		return;
+	find_out(pass, entry);
+	if (entry->state == LEDGER_DONE && !entry->reported)
+		report_done(pass->reports, entry, 0);
+}
 
 static void
 recover_one(void *context, struct entry *entry)
 {
-	struct recovery *recovery = context;
-	struct pass *pass = recovery->pass;
-	char text[NAME_SHOWN];
+	struct pass *pass = context;
 
-	if (entry->state == LEDGER_PUBLISHING) {
-		log_say(LEVEL_INFO, "%s: was being published when we were interrupted",
-		    shown(entry, text));
-		if (staging_has(pass->config, entry)) {
-			if (staging_publish(pass->config, pass->ledger, entry, recovery->why,
-				sizeof recovery->why) < 0)
-				recovery->failed = true;
-		} else { /* the rename had been done */
-			entry->state = LEDGER_DONE;
-			(void)staging_remove(pass->config, entry);
-			if (ledger_put(pass->ledger, entry) < 0)
-				recovery->failed = true;
-		}
-	}
-	if (recovery->failed || entry->reported)
+	if (entry->state == LEDGER_PUBLISHING)
+		find_out_if_open(pass, entry);
+	else if (entry->reported)
 		return;
-	if (entry->state == LEDGER_DONE)
+	else if (entry->state == LEDGER_DONE)
 		report_done(pass->reports, entry, 0);
 	else if (entry->state == LEDGER_FAILED || entry->state == LEDGER_PARKED)
 		report_failed(pass->reports, entry, 0);
@@ -682,19 +716,27 @@ recover_one(void *context, struct entry *entry)
 int
 pass_recover(struct pass *pass, char *why, size_t size)
 {
-	struct recovery recovery = { .pass = pass };
-
-	if (ledger_each(pass->ledger, recover_one, &recovery) < 0 && !recovery.failed) {
-		recovery.failed = true;
-		(void)snprintf(recovery.why, sizeof recovery.why, "ledger: %s",
-		    ledger_error(pass->ledger));
-	}
-	if (recovery.failed) {
-		(void)snprintf(why, size, "%s", recovery.why);
+	if (ledger_each(pass->ledger, recover_one, pass) < 0) {
+		(void)snprintf(why, size, "ledger: %s", ledger_error(pass->ledger));
 		return -1;
 	}
 	staging_sweep(pass->config, pass->ledger);
 	return 0;
+}
+
+void
+pass_begin(struct pass *pass)
+{
+	pass->phase = PASS_LISTING;
+	pass->pulled = pass->failed = pass->waiting = 0;
+	pass->settled_at = 0;
+	pass->stopping = pass->cancelled = false;
+	if (pass->open) {
+		pass->open = false;
+		(void)ledger_each(pass->ledger, find_out_if_open, pass);
+	}
+	if (source_list(&pass->source) < 0)
+		unknown(pass, strerror(errno));
 }
 
 void

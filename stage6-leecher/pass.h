@@ -22,6 +22,7 @@ enum pass_phase {
 	PASS_IDLE,
 	PASS_LISTING,
 	PASS_MEASURING,
+	PASS_BETWEEN,   /* two items */
 	PASS_COMPARING, /* with what stands under TO already */
 	PASS_PULLING,
 	PASS_CHECKING,  /* that it has not changed meanwhile */
@@ -57,7 +58,8 @@ struct pass {
 	struct loop_timer go_on; /* to the next item, from the loop: not from within the last one */
 	int64_t began_at;        /* the item in hand */
 	int log;                 /* its log */
-	bool stopping, cancelled, broken;
+	bool stopping, cancelled;
+	bool open; /* an item is left PUBLISHING, and it must be found out what became of it */
 	struct job finishing;
 	struct complaint complaint;
 	char bytes[32];

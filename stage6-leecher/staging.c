@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* syscall */
 #endif
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,6 +19,7 @@
 
 #include "log.h"
 #include "number.h"
+#include "show.h"
 #include "staging.h"
 
 enum { TREE_DEPTH = 32 }; /* descriptors that nftw(3) may hold open */
@@ -217,6 +219,24 @@ settle_one(const char *path, const struct stat *st, int type, struct FTW *where)
 	return 0;
 }
 
+static int
+sync_directory(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int result = fd < 0 ? -1 : fsync(fd);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return result;
+}
+
+static int
+sync_parent(char *path)
+{
+	*strrchr(path, '/') = '\0';
+	return sync_directory(path);
+}
+
 int
 staging_finish(const struct config *config, const struct entry *entry)
 {
@@ -232,6 +252,10 @@ staging_finish(const struct config *config, const struct entry *entry)
 		return complain(path, strerror(errno));
 	if (result > 0)
 		return 1;
+	/* the item's own name, and that of the directory that holds it */
+	staging_path(config, entry, path, sizeof path);
+	if (sync_directory(path) < 0 || sync_parent(path) < 0)
+		return complain(path, strerror(errno));
 	printf("%lld\n", walk.bytes);
 	return fflush(stdout) == 0 ? 0 : 1;
 }
@@ -272,25 +296,33 @@ candidate(const struct entry *entry, int number, char *name, size_t size)
 	(void)snprintf(name, size, "%.*s%s", (int)(NAME_MAX - strlen(suffix)), entry->name, suffix);
 }
 
-static int
-sync_directory(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int result = fd < 0 ? -1 : fsync(fd);
-
-	if (fd >= 0)
-		(void)close(fd);
-	return result;
-}
-
-static int
-fail_with(const char *what, const char *reason, char *why, size_t size)
+static void
+explain(const char *what, const char *reason, char *why, size_t size)
 {
 	(void)snprintf(why, size, "%s: %s", what, reason);
-	return -1;
 }
 
-int
+/* After the rename: until the ledger says DONE on disk, all is open. */
+static enum staging_result
+conclude(const struct config *config, struct ledger *ledger, struct entry *entry, char *why,
+    size_t size)
+{
+	if (sync_directory(config->to) < 0) {
+		explain(config->to, strerror(errno), why, size);
+		return STAGING_OPEN;
+	}
+	entry->state = LEDGER_DONE;
+	entry->error[0] = '\0';
+	if (ledger_put(ledger, entry) < 0) {
+		entry->state = LEDGER_PUBLISHING;
+		explain("ledger", ledger_error(ledger), why, size);
+		return STAGING_OPEN;
+	}
+	(void)staging_remove(config, entry);
+	return STAGING_DONE;
+}
+
+enum staging_result
 staging_publish(const struct config *config, struct ledger *ledger, struct entry *entry, char *why,
     size_t size)
 {
@@ -303,19 +335,75 @@ staging_publish(const struct config *config, struct ledger *ledger, struct entry
 		if (access(to, F_OK) == 0)
 			continue;
 		entry->state = LEDGER_PUBLISHING;
-		if (ledger_put(ledger, entry) < 0)
-			return fail_with("ledger", ledger_error(ledger), why, size);
+		if (ledger_put(ledger, entry) < 0) {
+			explain("ledger", ledger_error(ledger), why, size);
+			return STAGING_FAILED;
+		}
 		if (rename_to_free_name(from, to) == 0)
-			break;
-		if (errno != EEXIST)
-			return fail_with("publish", strerror(errno), why, size);
+			return conclude(config, ledger, entry, why, size);
+		if (errno != EEXIST) {
+			explain("publish", strerror(errno), why, size);
+			return STAGING_FAILED;
+		}
 	}
-	if (sync_directory(config->to) < 0)
-		return fail_with(config->to, strerror(errno), why, size);
-	entry->state = LEDGER_DONE;
-	entry->error[0] = '\0';
-	if (ledger_put(ledger, entry) < 0)
-		return fail_with("ledger", ledger_error(ledger), why, size);
-	(void)staging_remove(config, entry);
+}
+
+enum staging_result
+staging_recover(const struct config *config, struct ledger *ledger, struct entry *entry, char *why,
+    size_t size)
+{
+	char to[LONG_PATH];
+	struct stat st;
+
+	if (staging_has(config, entry))
+		return staging_publish(config, ledger, entry, why, size);
+	(void)snprintf(to, sizeof to, "%s/%s", config->to, entry->published);
+	if (lstat(to, &st) == 0)
+		return conclude(config, ledger, entry, why, size);
+	/* neither here nor there: whoever took it away, it has to come again */
+	explain("publish", "it has gone from incoming/", why, size);
+	return STAGING_FAILED;
+}
+
+/* --- room --- */
+
+static int64_t staged;
+
+static int
+add_size(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	(void)path;
+	(void)where;
+	if (type == FTW_F)
+		staged += (int64_t)st->st_blocks * 512;
 	return 0;
+}
+
+int
+staging_room(const struct config *config, const struct entry *entry, char *why, size_t size)
+{
+	enum { RESERVE = 16000000 }; /* bytes at most, for the ledger, the log and others */
+	char path[LONG_PATH], need[32], room[32];
+	struct statvfs fs;
+	int64_t missing, available, reserve;
+
+	if (statvfs(config->to, &fs) < 0) {
+		explain(config->to, strerror(errno), why, size);
+		return -1;
+	}
+	staging_path(config, entry, path, sizeof path);
+	staged = 0;
+	(void)nftw(path, add_size, TREE_DEPTH, FTW_PHYS);
+	missing = entry->bytes > staged ? entry->bytes - staged : 0;
+	available = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+	reserve = (int64_t)fs.f_blocks * (int64_t)fs.f_frsize / 100;
+	reserve = reserve < RESERVE ? reserve : RESERVE;
+	if (missing == 0 || missing + reserve <= available)
+		return 0;
+	show_bytes((double)missing, need, sizeof need);
+	show_bytes((double)available, room, sizeof room);
+	(void)snprintf(why, size, "No space left on device: it needs %s, and %s are free", need,
+	    room);
+	(void)staging_remove(config, entry);
+	return -1;
 }

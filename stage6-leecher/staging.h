@@ -34,11 +34,23 @@ void staging_sweep(const struct config *config, struct ledger *ledger);
 int staging_finish(const struct config *config, const struct entry *entry);
 
 /*
+ * Is there room for what is missing of an item of entry->bytes? If not, what is here of it is
+ * removed, so that others find room. Returns 0, or -1 with the reason in why.
+ */
+int staging_room(const struct config *config, const struct entry *entry, char *why, size_t size);
+
+/*
  * Renames the item to its final name under TO: NAME, or the first of NAME.1, NAME.2, ... that is
  * free. Nothing is ever overwritten. The ledger says PUBLISHING before and DONE after it, so that
- * pass_recover finds its way after a crash. Returns 0, or -1 with the reason in why.
+ * staging_recover finds its way after a crash. On failure why says why, and the entry's state
+ * whether the name was changed: PUBLISHING if perhaps, else as it was.
  */
-int staging_publish(const struct config *config, struct ledger *ledger, struct entry *entry,
-    char *why, size_t size);
+enum staging_result { STAGING_DONE, STAGING_FAILED, STAGING_OPEN };
+enum staging_result staging_publish(const struct config *config, struct ledger *ledger,
+    struct entry *entry, char *why, size_t size);
+
+/* For an entry that is PUBLISHING, after a crash or STAGING_OPEN: publishes it, or sees that it was. */
+enum staging_result staging_recover(const struct config *config, struct ledger *ledger,
+    struct entry *entry, char *why, size_t size);
 
 #endif

@@ -139,7 +139,9 @@ transfer_pull(struct transfer *transfer, const char *name, const char *into, int
 	words_add(&transfer->argv, "--times");
 	words_add(&transfer->argv,
 	    "--delete"); /* in incoming/: what has gone from the source since */
-	words_add(&transfer->argv, "--chmod=u+rwX"); /* else we could not resume, or rename it */
+	words_add(&transfer->argv, "--perms");
+	/* ours to resume and to rename; nobody else's to write, and no program of root's */
+	words_add(&transfer->argv, "--chmod=u+rwX,go-w,ug-s,o-t");
 	/* The staging place is ours alone, so half a file may stand there under its own name, and be
 	 * continued there after any end, a power cut too. */
 	words_add(&transfer->argv, "--inplace");
@@ -158,6 +160,7 @@ transfer_compare(struct transfer *transfer, const char *name)
 	words_add(&transfer->argv, "--dry-run");
 	words_add(&transfer->argv, "--checksum"); /* by content: a time can be touched */
 	words_add(&transfer->argv, "--itemize-changes");
+	words_add(&transfer->argv, "--force"); /* a file for a directory: different, not an error */
 	transfer->comparing = true;
 	return begin(transfer, name, transfer->config->to, -1);
 }
