@@ -1,3 +1,6 @@
+#if defined __linux__ && !defined PORTABLE
+#define _GNU_SOURCE /* syscall */
+#endif
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -6,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#if defined __linux__ && !defined PORTABLE
+#include <sys/syscall.h>
+#endif
 
 #include "command.h"
 #include "io.h"
@@ -33,9 +39,14 @@ command_default_signals(void)
 	const struct sigaction by_default = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
-	/* KILL, STOP and the two that glibc keeps for itself refuse, which is as good */
 	for (int number = 1; number <= SIGRTMAX; number++)
-		(void)sigaction(number, &by_default, NULL);
+		(void)sigaction(number, &by_default, NULL); /* KILL and STOP refuse, and need not */
+#if defined __linux__ && !defined PORTABLE
+	/* Two that glibc keeps for itself and will not touch, but its posix_spawn hands them on
+	 * ignored: under GNU make for one. All zero is SIG_DFL, whatever the layout (sigaction(2)). */
+	for (int number = 32; number <= 33; number++)
+		(void)syscall(SYS_rt_sigaction, number, (const char[64]){ 0 }, NULL, 8);
+#endif
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
