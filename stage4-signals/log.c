@@ -18,6 +18,7 @@ static const char *const names[] = { "error", "warning", "info", "debug" };
 static struct {
 	const char *program;
 	const char *path; /* NULL: standard error */
+	pid_t pid;
 	int fd;
 	bool syslog;
 	enum level level;
@@ -57,6 +58,7 @@ log_open(const char *program, const char *path)
 	bool made;
 
 	log.program = program;
+	log.pid = getpid();
 	if (strcmp(path, "-") == 0)
 		return 0;
 
@@ -73,6 +75,7 @@ void
 log_to_syslog(const char *program)
 {
 	log.program = program;
+	log.pid = getpid();
 	log.syslog = true;
 }
 
@@ -94,7 +97,7 @@ log_reopen(void)
 	return 0;
 }
 
-static int
+static size_t
 start_of_line(char *line, size_t size, enum level level, const char *name, pid_t pid)
 {
 	struct timespec now;
@@ -106,33 +109,35 @@ start_of_line(char *line, size_t size, enum level level, const char *name, pid_t
 		(void)strftime(log.stamp, sizeof log.stamp, "%Y-%m-%dT%H:%M:%S", &utc);
 		log.second = now.tv_sec;
 	}
-	return snprintf(line, size, "%s.%03ldZ %s %.100s[%ld]: ", log.stamp, now.tv_nsec / 1000000,
-	    names[level], name, (long)pid);
+	return (size_t)snprintf(line, size, "%s.%03ldZ %s %.100s[%ld]: ", log.stamp,
+	    now.tv_nsec / 1000000, names[level], name, (long)pid);
 }
 
 static void
-to_file(enum level level, const char *name, pid_t pid, const char *text)
+to_file(enum level level, const char *name, pid_t pid, const char *text, size_t len)
 {
 	char line[LINE];
-	int used = start_of_line(line, sizeof line, level, name, pid);
+	size_t used = start_of_line(line, sizeof line, level, name, pid);
 
-	used += snprintf(line + used, sizeof line - (size_t)used, "%s\n", text);
-	if (io_write_all(log.fd, line, (size_t)used) == 0)
+	used += text_escape(text, len, line + used, sizeof line - used - 1);
+	line[used++] = '\n';
+	if (io_write_all(log.fd, line, used) == 0)
 		return;
 	log.lost++;
 	log.why = errno;
 }
 
 static void
-to_syslog(enum level level, const char *name, pid_t pid, const char *text)
+to_syslog(enum level level, const char *name, pid_t pid, const char *text, size_t len)
 {
 	static const int priority[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
-	char ident[128];
+	char ident[128], safe[TEXT];
 
 	/* Without LOG_PID, which would always be our pid, never COMMAND's */
 	(void)snprintf(ident, sizeof ident, "%.100s[%ld]", name, (long)pid);
 	openlog(ident, 0, LOG_DAEMON);
-	syslog(priority[level], "%s", text);
+	(void)text_escape(text, len, safe, sizeof safe);
+	syslog(priority[level], "%s", safe);
 	closelog(); /* ident is ours, and syslog keeps only a pointer to it */
 }
 
@@ -143,10 +148,11 @@ confess(void)
 	unsigned long lost = log.lost;
 	char text[128];
 
-	(void)snprintf(text, sizeof text, "%lu lines could not be written here: %s", lost,
+	int len = snprintf(text, sizeof text, "%lu lines could not be written here: %s", lost,
 	    strerror(log.why));
+
 	log.lost = 0;
-	to_file(LEVEL_ERROR, log.program, getpid(), text);
+	to_file(LEVEL_ERROR, log.program, log.pid, text, (size_t)len);
 	if (log.lost > 0)
 		log.lost = lost;
 }
@@ -154,19 +160,18 @@ confess(void)
 void
 log_line(enum level level, const char *name, pid_t pid, const char *text, size_t len)
 {
-	char safe[TEXT], safe_name[101];
+	char safe_name[101];
 
 	if (level > log.level)
 		return;
-	(void)text_escape(text, len, safe, sizeof safe);
 	(void)text_escape(name, strlen(name), safe_name, sizeof safe_name);
 	if (log.syslog) {
-		to_syslog(level, safe_name, pid, safe);
+		to_syslog(level, safe_name, pid, text, len);
 		return;
 	}
 	if (log.lost > 0)
 		confess();
-	to_file(level, safe_name, pid, safe);
+	to_file(level, safe_name, pid, text, len);
 }
 
 void
@@ -182,5 +187,6 @@ log_say(enum level level, const char *format, ...)
 	va_end(arguments);
 	if (len >= (int)sizeof text)
 		len = sizeof text - 1;
-	log_line(level, log.program, getpid(), text, len > 0 ? (size_t)len : 0);
+	log_line(level, log.program, log.pid != 0 ? log.pid : getpid(), text,
+	    len > 0 ? (size_t)len : 0);
 }

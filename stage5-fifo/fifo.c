@@ -20,7 +20,7 @@
 #define SILENCE (5 * NUMBER_SECOND) /* how long a client may not read, with an answer waiting */
 #define AGAIN (2 * NUMBER_SECOND)   /* between tries to make a lost FIFO again */
 
-enum { ID_LONGEST = 32 };
+enum { ID_LONGEST = 32, FIFO_KEPT = 65536 };
 
 /* An answer that did not fit into the client's FIFO at once. Freed when it is through. */
 struct client {
@@ -164,24 +164,21 @@ client_is_silent(void *context)
 	drop(context);
 }
 
-/* Writes what the FIFO takes. Returns true when nothing is left to do for this client. */
+/*
+ * Writes what the FIFO takes, from *sent on. Returns true when nothing is left to do: all is
+ * written, or the client has gone (EPIPE) and wants nothing any more.
+ */
 static bool
-push(struct client *client)
+push(int fd, const char *data, size_t len, size_t *sent)
 {
-	while (client->sent < client->len) {
-		ssize_t n = write(client->watch.fd, client->data + client->sent,
-		    client->len - client->sent);
+	while (*sent < len) {
+		ssize_t n = write(fd, data + *sent, len - *sent);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN)
-			return false;
 		if (n < 0)
-			return true; /* EPIPE: it has gone, and wants nothing any more */
-		client->sent += (size_t)n;
-		if (client->silence.set)
-			loop_set_timer(client->fifo->loop, &client->silence,
-			    monotonic_now() + SILENCE);
+			return errno != EAGAIN;
+		*sent += (size_t)n;
 	}
 	return true;
 }
@@ -189,40 +186,54 @@ push(struct client *client)
 static void
 client_ready(void *context, short events)
 {
+	struct client *client = context;
+
 	(void)events;
-	if (push(context))
-		drop(context);
+	if (push(client->watch.fd, client->data, client->len, &client->sent))
+		drop(client);
+	else
+		loop_set_timer(client->fifo->loop, &client->silence, monotonic_now() + SILENCE);
 }
 
-/* Takes over fd and data. */
+/* What did not fit waits until its client has read. Takes over fd. */
 static void
-answer(struct fifo *fifo, int fd, char *data, size_t len)
+wait_for_reader(struct fifo *fifo, int fd, const char *data, size_t len)
 {
 	struct client *client = malloc(sizeof *client);
+	char *copy = malloc(len);
 
-	if (client == NULL) {
-		(void)close(fd);
-		free(data);
-		return;
-	}
+	if (client == NULL || copy == NULL || fifo->clients == FIFO_CLIENTS)
+		goto fail;
+	memcpy(copy, data, len);
 	*client = (struct client){
 		.fifo = fifo,
-		.data = data,
+		.data = copy,
 		.len = len,
 		.watch = { .fd = fd, .events = POLLOUT, .ready = client_ready, .context = client },
 		.silence = { .fire = client_is_silent, .context = client },
 	};
+	if (loop_watch(fifo->loop, &client->watch) < 0)
+		goto fail;
 	fifo->clients++;
-	if (push(client)) {
-		drop(client);
-		return;
-	}
-	if (fifo->clients > FIFO_CLIENTS || loop_watch(fifo->loop, &client->watch) < 0) {
-		log_say(LEVEL_WARNING, "too many clients do not read their answers, one dropped");
-		drop(client);
-		return;
-	}
 	loop_set_timer(fifo->loop, &client->silence, monotonic_now() + SILENCE);
+	return;
+fail:
+	log_say(LEVEL_WARNING, "too many clients do not read their answers, one dropped");
+	free(client);
+	free(copy);
+	(void)close(fd);
+}
+
+/* Takes over fd. */
+static void
+answer(struct fifo *fifo, int fd, const char *data, size_t len)
+{
+	size_t sent = 0;
+
+	if (push(fd, data, len, &sent))
+		(void)close(fd); /* the client's end of file */
+	else
+		wait_for_reader(fifo, fd, data + sent, len - sent);
 }
 
 /*
@@ -238,11 +249,6 @@ open_answer(const struct fifo *fifo, const char *id)
 
 	if (snprintf(path, sizeof path, "%s.%s", fifo->path, id) >= (int)sizeof path)
 		return -1;
-	/* Looked at before as well as after: to open a device can be an act in itself */
-	if (lstat(path, &st) == 0 && !S_ISFIFO(st.st_mode)) {
-		log_say(LEVEL_WARNING, "%s is not a FIFO: no answer", path);
-		return -1;
-	}
 	fd = open(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && (errno == ENXIO || errno == ENOENT)) {
 		log_say(LEVEL_INFO, "answer to %s: the client has gone", path);
@@ -253,7 +259,7 @@ open_answer(const struct fifo *fifo, const char *id)
 		return -1;
 	}
 	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) || st.st_uid != geteuid()) {
-		log_say(LEVEL_WARNING, "%s is not ours: no answer", path);
+		log_say(LEVEL_WARNING, "%s is not a FIFO of ours: no answer", path);
 		(void)close(fd);
 		return -1;
 	}
@@ -281,46 +287,56 @@ split(char *line, char *words[], const char **why)
 	return count;
 }
 
-/* What was written as the body of an "ok" was the reason of a refusal. */
-static char *
-refusal(const char *text, size_t *len)
-{
-	char *whole = malloc(*len + sizeof "error: \n");
-
-	if (whole != NULL)
-		*len = (size_t)snprintf(whole, *len + sizeof "error: \n", "error: %s\n",
-		    text + strlen("ok\n"));
-	return whole;
-}
-
-/* Returns the whole answer, to be freed, or NULL: no memory. */
-static char *
+/*
+ * Carries it out. The answer is written to one stream, which is kept: *text is valid until the
+ * next one. Returns NULL when there is no memory for it.
+ */
+static const char *
 carry_out(struct fifo *fifo, char *words[], int count, size_t *len, bool *done)
 {
-	char *text = NULL, *whole;
-	FILE *out = open_memstream(&text, len);
+	/* room in front for the word that says how it went, which is known only afterwards */
+	static const char refused[] = "error: ", well[] = "ok\n";
+	enum { FRONT = sizeof refused - 1, WELL = sizeof well - 1 };
 
-	if (out == NULL)
+	if (fifo->body == NULL)
+		fifo->body = open_memstream(&fifo->text, &fifo->len);
+	if (fifo->body == NULL)
 		return NULL;
-	(void)fputs("ok\n", out);
-	*done = fifo->command(fifo->context, words, count, out);
-	if (fclose(out) != 0) {
-		free(text);
+	rewind(fifo->body); /* clears an earlier error, too */
+	(void)fputs(refused, fifo->body);
+	*done = fifo->command(fifo->context, words, count, fifo->body);
+	if (!*done)
+		(void)putc('\n', fifo->body);
+	if (fflush(fifo->body) != 0)
 		return NULL;
-	}
-	if (*done)
-		return text;
-	whole = refusal(text, len);
-	free(text);
-	return whole;
+	*len = fifo->len;
+	if (!*done)
+		return fifo->text;
+	memcpy(fifo->text + FRONT - WELL, well, WELL);
+	*len -= FRONT - WELL;
+	return fifo->text + FRONT - WELL;
+}
+
+/* A long answer's memory is given back; for the usual ones it is kept. */
+static void
+tidy_up(struct fifo *fifo)
+{
+	if (fifo->body == NULL || fifo->len < FIFO_KEPT)
+		return;
+	(void)fclose(fifo->body);
+	free(fifo->text);
+	fifo->body = NULL;
+	fifo->text = NULL;
+	fifo->len = 0;
 }
 
 static void
-log_answer(const char *command, bool done, const char *text)
+log_answer(const char *command, bool done, const char *text, size_t len)
 {
-	const char *newline;
+	const char *end = text + len, *newline;
 
-	for (; (newline = strchr(text, '\n')) != NULL; text = newline + 1)
+	for (; text < end && (newline = memchr(text, '\n', (size_t)(end - text))) != NULL;
+	     text = newline + 1)
 		log_say(done ? LEVEL_INFO : LEVEL_WARNING, "command %s: %.*s", command,
 		    (int)(newline - text), text);
 }
@@ -348,8 +364,8 @@ ignore(const char *why, const char *line, size_t len)
 static void
 obey_silently(struct fifo *fifo, char *line)
 {
-	char *words[FIFO_WORDS + 1], *text;
-	const char *why;
+	char *words[FIFO_WORDS + 1];
+	const char *why, *text;
 	size_t len;
 	bool done;
 	int count = split(line, words, &why);
@@ -360,17 +376,17 @@ obey_silently(struct fifo *fifo, char *line)
 		return;
 	text = carry_out(fifo, words, count, &len, &done);
 	if (text != NULL)
-		log_answer(words[0], done, text);
+		log_answer(words[0], done, text, len);
 	else
 		log_say(LEVEL_ERROR, "command %s: no memory for the answer", words[0]);
-	free(text);
+	tidy_up(fifo);
 }
 
 static void
 obey_and_answer(struct fifo *fifo, const char *id, char *line)
 {
-	char *words[FIFO_WORDS + 1], *text;
-	const char *why = "no command";
+	char *words[FIFO_WORDS + 1], refused[64];
+	const char *why = "no command", *text = refused;
 	size_t len = 0;
 	bool done;
 	int count, fd = open_answer(fifo, id);
@@ -378,14 +394,12 @@ obey_and_answer(struct fifo *fifo, const char *id, char *line)
 	if (fd < 0)
 		return; /* the answer is part of what was asked for */
 	count = split(line, words, &why);
-	if (count > 0) {
+	if (count > 0)
 		text = carry_out(fifo, words, count, &len, &done);
-	} else {
-		text = malloc(64);
-		if (text != NULL)
-			len = (size_t)snprintf(text, 64, "error: %s\n", why);
-	}
-	answer(fifo, fd, text, len); /* without memory, an end of file */
+	else
+		len = (size_t)snprintf(refused, sizeof refused, "error: %s\n", why);
+	answer(fifo, fd, text, text != NULL ? len : 0); /* without memory, an end of file */
+	tidy_up(fifo);
 }
 
 /* One line of len bytes, with NUL in place of its newline. */
@@ -514,6 +528,11 @@ fifo_close(struct fifo *fifo)
 	close_ends(fifo);
 	loop_clear_timer(fifo->loop, &fifo->stale);
 	loop_clear_timer(fifo->loop, &fifo->again);
+	if (fifo->body != NULL)
+		(void)fclose(fifo->body);
+	free(fifo->text);
+	fifo->body = NULL;
+	fifo->text = NULL;
 	if (fifo->changes.fd >= 0) {
 		loop_unwatch(fifo->loop, &fifo->changes);
 		(void)close(fifo->changes.fd);

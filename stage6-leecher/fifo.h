@@ -39,6 +39,9 @@ struct fifo {
 	size_t used;
 	bool discarding; /* the rest of a line that is too long */
 	int clients;     /* whose answers are not yet through */
+	FILE *body;      /* the answer in hand, in memory */
+	char *text;
+	size_t len;
 };
 
 /*

@@ -788,7 +788,7 @@ beats_at() {
 }
 
 @test "a COMMAND that is not there is noted in the log, and the next beat comes" {
-	launched -i 0.05 start no-such-command
+	launched -i 0.05 start ./no-such-command
 	logged 2 'no-such-command.*No such file' "$timetable"
 }
 

@@ -18,6 +18,8 @@ replaced="$chapter: the FIFO deleted or replaced"
 
 # A program that hangs fails its test; it does not stop the others.
 setup_file() { export BATS_TEST_TIMEOUT=$((40 * SLOWER)); }
+# Before a command that must not hang: if it does, its test fails and goes on.
+limited=(timeout -s KILL $((15 * SLOWER)))
 setup() { stage 5; }
 teardown() { clean_up; }
 
@@ -147,7 +149,9 @@ for_a_while() {
 	local before
 	idle_daemon
 	before=$(inode repeatd.ctl)
-	exits 1 repeatd -i 3600 start true
+	exec 6>repeatd.ctl # keeps the inode from being used again
+	exits 1 repeatd -i 3600 start true 6>&-
+	exec 6>&-
 	expect "inode of the FIFO" "$before" "$(inode repeatd.ctl)" "$the_fifo"
 	exits 0 repeatctl status
 }
@@ -464,7 +468,7 @@ refuses() {
 @test "stop is answered before the daemon goes, whatever grace COMMAND needs" {
 	serve -g 60 -i 3600 start sh -c "trap '' TERM; : >'$PWD/up'; while :; do sleep 0.1; done"
 	wait_until 5 test -e up
-	within 3000 exits 0 repeatctl -t 60 stop
+	within 3000 exits 0 "${limited[@]}" repeatctl -t 60 stop
 	alive "$pid" || fail "the daemon did not wait for COMMAND" "  see:      $commands"
 }
 
@@ -488,8 +492,8 @@ refuses() {
 @test "commands are answered while COMMAND floods its output" {
 	serve -l error -i 3600 start sh -c ": >'$PWD/up'; exec yes"
 	wait_until 5 test -e up
-	within 3000 exits 0 repeatctl -t 60 status
-	within 3000 exits 0 repeatctl -t 60 stop
+	within 3000 exits 0 "${limited[@]}" repeatctl -t 60 status
+	within 3000 exits 0 "${limited[@]}" repeatctl -t 60 stop
 	wait_until 5 dead "$pid"
 }
 
@@ -502,7 +506,7 @@ refuses() {
 	exits 0 repeatctl -t 20 level info
 	exits 0 repeatctl -t 20 reopen
 	exits 0 repeatctl -t 20 help
-	within 5000 exits 0 repeatctl -t 20 status
+	within 5000 exits 0 "${limited[@]}" repeatctl -t 20 status
 }
 
 # refused COMMAND...: the daemon refuses, and repeatctl hands its words on.
@@ -749,7 +753,7 @@ costs_one_warning() {
 @test "repeatctl is answered at once although another writer left out the newline" {
 	idle_daemon
 	printf pause >repeatd.ctl
-	within 900 exits 0 repeatctl -t 60 status
+	exits 0 repeatctl status
 	expect_like "the status" '(^|.)state: ' "$out" "$rubbish"
 }
 
@@ -829,7 +833,7 @@ costs_one_warning() {
 	wait_until 5 more_lines_than 0 beats
 	count=$(lines beats)
 	wait_until 5 more_lines_than $((count + 3)) beats
-	within 4000 exits 0 repeatctl -t 60 status
+	within 4000 exits 0 "${limited[@]}" repeatctl -t 60 status
 	kill -TERM "$pid"
 	wait_until 5 dead "$pid"
 }
@@ -870,14 +874,14 @@ costs_one_warning() {
 	idle_daemon
 	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 1
 	wait_until 5 says ready deaf.out
-	within 2000 exits 0 repeatctl -t 60 status
+	within 2000 exits 0 "${limited[@]}" repeatctl -t 60 status
 }
 
 @test "a hundred clients that never read delay nobody" {
 	idle_daemon
 	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 100
 	wait_until 10 says ready deaf.out
-	within 2000 exits 0 repeatctl -t 60 status
+	within 2000 exits 0 "${limited[@]}" repeatctl -t 60 status
 }
 
 @test "clients that never read do not delay the beats" {
@@ -899,7 +903,7 @@ costs_one_warning() {
 	wait_until 5 holds repeatd.ctl.deaf
 	kill -STOP "$(<other/pid)"
 	begin=$(now_ms)
-	exits 4 repeatctl -c other/ctl status
+	exits 4 "${limited[@]}" repeatctl -c other/ctl status
 	took=$(($(now_ms) - begin))
 	((took >= 4900 && took <= 7000 * SLOWER)) ||
 		fail "time of repeatctl without -t" "  expected: 5000 ms and little more" "  came:     $took ms" "  see:      $control"
@@ -941,14 +945,14 @@ costs_one_warning() {
 # --- repeatctl ---
 
 @test "without a daemon repeatctl is through at once with exit code 3" {
-	within 1500 exits 3 repeatctl -t 60 status
+	within 1500 exits 3 "${limited[@]}" repeatctl -t 60 status
 	expect_like "the message" '^repeatctl: .*repeatd\.ctl.*: .+' "$err" "$control"
 	expect "files left behind" "" "$(replies)" "$control"
 }
 
 @test "a leftover FIFO that nobody reads is exit code 3 at once" {
 	mkfifo -m 600 repeatd.ctl
-	within 1500 exits 3 repeatctl -t 60 status
+	within 1500 exits 3 "${limited[@]}" repeatctl -t 60 status
 	expect "files left behind" "" "$(replies)" "$control"
 }
 
@@ -957,13 +961,13 @@ costs_one_warning() {
 	kill -KILL "$pid"
 	wait_until 5 dead "$pid"
 	is_fifo repeatd.ctl
-	within 1500 exits 3 repeatctl -t 60 status
+	within 1500 exits 3 "${limited[@]}" repeatctl -t 60 status
 	expect "files left behind" "" "$(replies)" "$control"
 }
 
 @test "repeatctl does not write to a regular file under the FIFO's name" {
 	echo precious >repeatd.ctl
-	within 1500 exits 3 repeatctl -t 60 status
+	within 1500 exits 3 "${limited[@]}" repeatctl -t 60 status
 	expect "the file's text" precious "$(<repeatd.ctl)" "$control"
 	expect "files left behind" "" "$(replies)" "$control"
 }
@@ -977,7 +981,7 @@ costs_one_warning() {
 	idle_daemon
 	kill -STOP "$pid"
 	begin=$(now_ms)
-	exits 4 repeatctl -t 0.4 status
+	exits 4 "${limited[@]}" repeatctl -t 0.4 status
 	took=$(($(now_ms) - begin))
 	expect_like "the message" '^repeatctl: .+' "$err" "$control"
 	((took >= 390 && took <= 2500 * SLOWER)) ||
@@ -1011,7 +1015,7 @@ costs_one_warning() {
 	idle_daemon
 	kill -STOP "$pid"
 	fifo fill repeatd.ctl
-	within 2500 exits 4 repeatctl -t 0.3 status
+	within 2500 exits 4 "${limited[@]}" repeatctl -t 0.3 status
 	expect "files left behind" "" "$(replies)" "$control"
 	kill -CONT "$pid"
 	exits 0 repeatctl status
@@ -1041,7 +1045,7 @@ costs_one_warning() {
 @test "an answer that stops half way is exit code 4 at -t" {
 	background daemon.out python3 "$ROOT/tests/lib/fifo.py" mumble repeatd.ctl
 	wait_until 5 says ready daemon.out
-	within 2500 exits 4 repeatctl -t 0.3 status
+	within 2500 exits 4 "${limited[@]}" repeatctl -t 0.3 status
 	expect "files left behind" "" "$(replies)" "$control"
 }
 
@@ -1161,7 +1165,7 @@ costs_one_warning() {
 
 @test "a command too long for one line is refused by repeatctl itself" {
 	idle_daemon
-	within 2500 exits 2 repeatctl -t 60 "$(head -c 5000 /dev/zero | tr '\0' x)"
+	within 2500 exits 2 "${limited[@]}" repeatctl -t 60 "$(head -c 5000 /dev/zero | tr '\0' x)"
 	expect "warning lines of the daemon" 0 "$(warnings)" "$control"
 }
 
