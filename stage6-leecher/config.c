@@ -470,15 +470,20 @@ config_prepare(const struct config *config, char *why, size_t size)
 		return refuse_to(config, "lies inside [source] from", why, size);
 	if (make_directory(config->state, why, size) < 0)
 		return -1;
-	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-		(void)snprintf(path, sizeof path, "%s/%s", config->state, parts[i]);
-		if (make_directory(path, why, size) < 0)
-			return -1;
-	}
 	if (lstat(config->state, &state) < 0 || !S_ISDIR(state.st_mode) ||
 	    state.st_uid != geteuid()) {
 		(void)snprintf(why, size, "%s: not a directory of ours", config->state);
 		return -1;
+	}
+	if (state.st_dev == to.st_dev && state.st_ino == to.st_ino) {
+		(void)snprintf(why, size, "[daemon] state: %s is [destination] to itself",
+		    config->state);
+		return -1;
+	}
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		(void)snprintf(path, sizeof path, "%s/%s", config->state, parts[i]);
+		if (make_directory(path, why, size) < 0)
+			return -1;
 	}
 	if (state.st_dev != to.st_dev) {
 		(void)snprintf(why, size,

@@ -40,6 +40,8 @@ become(const struct job *job, int in, int out, int err, pid_t parent)
 	(void)setpgid(0, 0); /* the parent does the same: whoever comes first */
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
 		_exit(status);
+	if (job->hold > 0 && fcntl(job->hold, F_SETFD, 0) < 0)
+		_exit(status);
 #ifdef __linux__
 	/* When the daemon is killed outright nobody is left to stop us, so the kernel does it. The
 	 * daemon may have died before this call: then the parent is another one already. */

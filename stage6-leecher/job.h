@@ -31,6 +31,7 @@ struct job {
 					* result is the exit status */
 	char *const *env;  /* "NAME=VALUE" strings to add to its environment; NULL: none */
 	int in;            /* its standard input; -1: /dev/null. Stays the caller's. */
+	int hold;          /* a descriptor that it inherits besides 0, 1, 2; 0: none */
 	bool apart;        /* its standard error comes by itself, not mixed with its output */
 	bool leader_first; /* TERM goes to the leader alone, which ends the others itself (rsync) */
 	int64_t grace;     /* nanoseconds between TERM and KILL */

@@ -20,11 +20,11 @@ const char *const ledger_state_name[LEDGER_STATES] = {
 
 struct ledger {
 	sqlite3 *db;
-	sqlite3_stmt *find, *put, *remove, *count, *next;
+	sqlite3_stmt *find, *put, *remove, *count, *next, *expects;
 };
 
 static const char schema[] = "CREATE TABLE item ("
-			     " id INTEGER PRIMARY KEY,"
+			     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
 			     " name BLOB NOT NULL UNIQUE,"
 			     " state INTEGER NOT NULL,"
 			     " bytes INTEGER NOT NULL,"
@@ -83,6 +83,8 @@ prepare_all(struct ledger *ledger)
 		{ &ledger->remove, "DELETE FROM item WHERE name = ?1" },
 		{ &ledger->count, "SELECT state, count(*) FROM item GROUP BY state" },
 		{ &ledger->next, "SELECT " COLUMNS " FROM item WHERE id > ?1 ORDER BY id LIMIT 1" },
+		{ &ledger->expects,
+		    "SELECT 1 FROM item WHERE id = ?1 AND (state <> ?2 OR reported = 0)" },
 	};
 
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
@@ -175,6 +177,7 @@ ledger_close(struct ledger *ledger)
 	(void)sqlite3_finalize(ledger->remove);
 	(void)sqlite3_finalize(ledger->count);
 	(void)sqlite3_finalize(ledger->next);
+	(void)sqlite3_finalize(ledger->expects);
 	(void)sqlite3_close(ledger->db);
 	free(ledger);
 }
@@ -319,6 +322,18 @@ ledger_each(struct ledger *ledger, void (*each)(void *context, struct entry *ent
 
 		each(context, &copy);
 	}
+}
+
+int
+ledger_expects(struct ledger *ledger, int64_t id)
+{
+	int result;
+
+	(void)sqlite3_bind_int64(ledger->expects, 1, id);
+	(void)sqlite3_bind_int(ledger->expects, 2, LEDGER_DONE);
+	result = sqlite3_step(ledger->expects);
+	(void)sqlite3_reset(ledger->expects);
+	return result == SQLITE_ROW ? 1 : result == SQLITE_DONE ? 0 : -1;
 }
 
 int

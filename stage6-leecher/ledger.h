@@ -59,6 +59,9 @@ int ledger_remove(struct ledger *ledger, const char *name);
 int ledger_each(struct ledger *ledger, void (*each)(void *context, struct entry *entry),
     void *context);
 
+/* Is there an entry of this id whose item is still on its way? 1, 0, or -1 on error. */
+int ledger_expects(struct ledger *ledger, int64_t id);
+
 /* How many are in each state. */
 int ledger_count(struct ledger *ledger, int64_t count[LEDGER_STATES]);
 

@@ -17,6 +17,9 @@
 
 enum { NAME_SHOWN = 4 * NAME_MAX + 1 };
 
+/* How often to try for a place that an earlier rsync still writes to, and the pause between. */
+enum { LOCK_TRIES = 100, LOCK_PAUSE = 200000000 };
+
 const char *const pass_phase_name[PASS_PHASES] = {
 	[PASS_IDLE] = "idle",
 	[PASS_LISTING] = "listing",
@@ -82,9 +85,13 @@ ledger_broke(struct pass *pass)
 
 /* --- the end of an item --- */
 
+/* The descriptors of the item in hand. */
 static void
-close_log(struct pass *pass)
+close_files(struct pass *pass)
 {
+	if (pass->lock >= 0)
+		(void)close(pass->lock);
+	pass->lock = -1;
 	if (pass->log >= 0)
 		(void)close(pass->log);
 	pass->log = -1;
@@ -127,7 +134,7 @@ fail(struct pass *pass, const char *why)
 	show_trouble(pass->show, "%s: %s (%s)", text, why, again);
 	if (pass->log >= 0)
 		(void)dprintf(pass->log, "%s (%s)\n", why, again);
-	close_log(pass);
+	close_files(pass);
 	pass->failed++;
 	report_failed(pass->reports, entry, seconds_since(pass->began_at));
 	next_item(pass);
@@ -153,7 +160,7 @@ succeed(struct pass *pass)
 	if (pass->log >= 0)
 		(void)dprintf(pass->log, "pulled, %lld bytes in %.1f s\n", (long long)entry->bytes,
 		    seconds);
-	close_log(pass);
+	close_files(pass);
 	pass->pulled++;
 	report_done(pass->reports, entry, seconds);
 	next_item(pass);
@@ -168,7 +175,7 @@ leave_open(struct pass *pass, const char *why)
 	log_say(LEVEL_ERROR, "%s: %s: looked at again in the next pass", shown(&pass->entry, text),
 	    why);
 	show_trouble(pass->show, "%s: %s: looked at again in the next pass", text, why);
-	close_log(pass);
+	close_files(pass);
 	pass->failed++;
 	pass->open = true;
 	next_item(pass);
@@ -193,7 +200,7 @@ let_go(struct pass *pass)
 
 	if (!pass->stopping && !pass->cancelled)
 		return false;
-	close_log(pass);
+	close_files(pass);
 	if (pass->cancelled) {
 		pass->cancelled = false;
 		log_say(LEVEL_INFO, "%s: cancelled", shown(&pass->entry, text));
@@ -304,7 +311,7 @@ checked(void *context, const char *why)
 	    shown(&pass->entry, text));
 	show_line(pass->show, "%s: it changed during its transfer: later", text);
 	(void)put(pass);
-	close_log(pass);
+	close_files(pass);
 	pass->waiting++;
 	next_item(pass);
 }
@@ -350,11 +357,30 @@ pull(struct pass *pass)
 		fail(pass, strerror(errno));
 		return;
 	}
+	pass->lock = staging_lock(pass->config, &pass->entry);
+	if (pass->lock < 0 && errno == EWOULDBLOCK && ++pass->locked < LOCK_TRIES) {
+		loop_set_timer(pass->jobs->loop, &pass->lock_again, monotonic_now() + LOCK_PAUSE);
+		return;
+	}
+	if (pass->lock < 0) {
+		fail(pass,
+		    errno == EWOULDBLOCK ? "an earlier rsync still writes to it" : strerror(errno));
+		return;
+	}
 	log_say(LEVEL_INFO, "%s: pulling%s", shown(&pass->entry, text),
 	    staging_has(pass->config, &pass->entry) ? ", where it was left" : "");
 	staging_path(pass->config, &pass->entry, path, sizeof path);
-	if (transfer_pull(&pass->transfer, pass->entry.name, path, pass->log) < 0)
+	if (transfer_pull(&pass->transfer, pass->entry.name, path, pass->log, pass->lock) < 0)
 		fail(pass, strerror(errno));
+}
+
+static void
+lock_again(void *context)
+{
+	struct pass *pass = context;
+
+	if (!let_go(pass))
+		pull(pass);
 }
 
 static void
@@ -389,7 +415,7 @@ compared(struct pass *pass, const char *why)
 	pass->entry.reported = true;
 	(void)snprintf(pass->entry.published, sizeof pass->entry.published, "%s", pass->entry.name);
 	(void)put(pass);
-	close_log(pass);
+	close_files(pass);
 	report_here(pass->reports, &pass->entry);
 	next_item(pass);
 }
@@ -421,6 +447,7 @@ static void
 begin_item(struct pass *pass)
 {
 	pass->began_at = monotonic_now();
+	pass->locked = 0;
 	pass->log = report_open_log(pass->config, &pass->entry);
 	if (pass->log >= 0)
 		(void)dprintf(pass->log, "try %d of %d\n", pass->entry.tries + 1, PASS_TRIES);
@@ -620,7 +647,8 @@ pass_set_up(struct pass *pass)
 		.context = pass,
 	};
 	pass->go_on = (struct loop_timer){ .fire = go_on, .context = pass };
-	pass->log = -1;
+	pass->lock_again = (struct loop_timer){ .fire = lock_again, .context = pass };
+	pass->log = pass->lock = -1;
 }
 
 static void
@@ -745,5 +773,5 @@ pass_free(struct pass *pass)
 	source_free(&pass->source);
 	source_free(&pass->one);
 	transfer_free(&pass->transfer);
-	close_log(pass);
+	close_files(pass);
 }

@@ -57,7 +57,9 @@ struct pass {
 	size_t next;             /* item of source to look at */
 	struct loop_timer go_on; /* to the next item, from the loop: not from within the last one */
 	int64_t began_at;        /* the item in hand */
-	int log;                 /* its log */
+	int log, lock;           /* its log; its staging place, locked */
+	struct loop_timer lock_again;
+	int locked; /* times that the lock was somebody else's */
 	bool stopping, cancelled;
 	bool open; /* an item is left PUBLISHING, and it must be found out what became of it */
 	struct job finishing;

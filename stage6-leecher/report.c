@@ -25,11 +25,15 @@ struct report {
 	const char *what;   /* for the log: "mail", "on_done", "on_failed" */
 	struct entry entry; /* a copy: the item goes its way meanwhile */
 	double seconds;
+	const struct words *program;
+	struct running *running; /* NULL while it waits: thousands may, after a first pass */
+};
+
+struct running {
 	struct words argv, env;
 	struct job job;
 	struct complaint complaint;
 	char path[PATH_MAX];
-	bool is_mail, starts;
 	int in;
 };
 
@@ -189,10 +193,13 @@ drop(struct report *report)
 	}
 	if (!reports->stopping)
 		note_reported(reports, report);
-	if (report->in >= 0)
-		(void)close(report->in);
-	words_free(&report->argv);
-	words_free(&report->env);
+	if (report->running != NULL) {
+		if (report->running->in >= 0)
+			(void)close(report->running->in);
+		words_free(&report->running->argv);
+		words_free(&report->running->env);
+		free(report->running);
+	}
 	free(report);
 }
 
@@ -202,14 +209,14 @@ output(struct job *job, int stream, const char *data, size_t len)
 	struct report *report = job->context;
 
 	(void)stream;
-	complaint_feed(&report->complaint, data, len);
+	complaint_feed(&report->running->complaint, data, len);
 }
 
 static void
 log_result(const struct report *report)
 {
-	const struct job *job = &report->job;
-	const char *said = report->complaint.text;
+	const struct job *job = &report->running->job;
+	const char *said = report->running->complaint.text;
 	char shown[NAME_SHOWN];
 
 	show_name(&report->entry, shown);
@@ -232,7 +239,7 @@ ended(struct job *job)
 	struct report *report = job->context;
 	struct reports *reports = report->reports;
 
-	complaint_end(&report->complaint);
+	complaint_end(&report->running->complaint);
 	log_result(report);
 	reports->running--;
 	drop(report);
@@ -249,21 +256,22 @@ add_fact(struct words *env, const char *name, const char *value)
 }
 
 static void
-add_facts(struct report *report)
+add_facts(const struct report *report)
 {
 	const struct entry *entry = &report->entry;
+	struct words *env = &report->running->env;
 	char text[LONG_PATH] = "";
 
-	add_fact(&report->env, "LEECHER_NAME", entry->name);
+	add_fact(env, "LEECHER_NAME", entry->name);
 	if (entry->state == LEDGER_DONE)
 		(void)snprintf(text, sizeof text, "%s/%s", report->reports->config->to,
 		    entry->published);
-	add_fact(&report->env, "LEECHER_PATH", text);
+	add_fact(env, "LEECHER_PATH", text);
 	(void)snprintf(text, sizeof text, "%lld", (long long)(entry->bytes > 0 ? entry->bytes : 0));
-	add_fact(&report->env, "LEECHER_BYTES", text);
+	add_fact(env, "LEECHER_BYTES", text);
 	(void)snprintf(text, sizeof text, "%.0f", report->seconds);
-	add_fact(&report->env, "LEECHER_SECONDS", text);
-	add_fact(&report->env, "LEECHER_ERROR", entry->error);
+	add_fact(env, "LEECHER_SECONDS", text);
+	add_fact(env, "LEECHER_ERROR", entry->error);
 }
 
 /* The end of the item's log, from the beginning of a line, in lines that mail can carry. */
@@ -338,31 +346,46 @@ mail_file(const struct report *report)
 	return fd;
 }
 
+static bool
+is_mail(const struct report *report)
+{
+	return report->program == &report->reports->config->sendmail;
+}
+
 static int
 start(struct report *report)
 {
-	if (report->is_mail) {
-		report->in = mail_file(report);
-		if (report->in < 0)
+	struct running *running = calloc(1, sizeof *running);
+
+	if (running == NULL)
+		return -1;
+	report->running = running;
+	running->in = -1;
+	words_add_all(&running->argv, report->program);
+	if (is_mail(report)) {
+		words_add(&running->argv, "-t");  /* recipients from the header */
+		words_add(&running->argv, "-oi"); /* a line with only a dot does not end it */
+		running->in = mail_file(report);
+		if (running->in < 0)
 			return -1;
 	} else {
 		add_facts(report);
 	}
-	complaint_begin(&report->complaint, -1);
-	report->job = (struct job){
-		.path = report->path,
-		.argv = report->argv.word,
-		.env = report->env.word,
-		.in = report->in,
+	complaint_begin(&running->complaint, -1);
+	running->job = (struct job){
+		.path = running->path,
+		.argv = running->argv.word,
+		.env = running->env.word,
+		.in = running->in,
 		.grace = report->reports->grace,
 		.limit = report->reports->config->report_timeout,
 		.output = output,
 		.ended = ended,
 		.context = report,
 	};
-	if (command_path(report->argv.word[0], report->path, sizeof report->path) < 0)
+	if (command_path(running->argv.word[0], running->path, sizeof running->path) < 0)
 		return -1;
-	return job_start(report->reports->jobs, &report->job);
+	return job_start(report->reports->jobs, &running->job);
 }
 
 static void
@@ -374,9 +397,8 @@ start_some(struct reports *reports)
 		next = report->next;
 		if (reports->stopping || reports->running == AT_ONCE)
 			return;
-		if (report->starts)
+		if (report->running != NULL)
 			continue;
-		report->starts = true;
 		if (start(report) == 0) {
 			reports->running++;
 			continue;
@@ -387,7 +409,7 @@ start_some(struct reports *reports)
 }
 
 static void
-queue(struct reports *reports, const char *what, const struct words *argv,
+queue(struct reports *reports, const char *what, const struct words *program,
     const struct entry *entry, double seconds)
 {
 	struct report *report = calloc(1, sizeof *report);
@@ -400,13 +422,7 @@ queue(struct reports *reports, const char *what, const struct words *argv,
 	report->what = what;
 	report->entry = *entry;
 	report->seconds = seconds;
-	report->in = -1;
-	words_add_all(&report->argv, argv);
-	report->is_mail = argv == &reports->config->sendmail;
-	if (report->is_mail) {
-		words_add(&report->argv, "-t");  /* recipients from the header */
-		words_add(&report->argv, "-oi"); /* a line with only a dot does not end it */
-	}
+	report->program = program;
 	if (reports->last != NULL)
 		reports->last->next = report;
 	else
@@ -491,8 +507,8 @@ reports_stop(struct reports *reports)
 	reports->stopping = true;
 	for (report = reports->first; report != NULL; report = next) {
 		next = report->next;
-		if (report->starts)
-			job_stop(&report->job);
+		if (report->running != NULL)
+			job_stop(&report->running->job);
 		else
 			drop(report);
 	}

@@ -97,7 +97,7 @@ names_file(const struct config *config, const char *const *names, size_t count)
 	 * a comment without it. */
 	for (size_t i = 0; i < count; i++)
 		(void)fprintf(file, "%s./%s%c", config->below, names[i], '\0');
-	if (fflush(file) != 0) {
+	if (fflush(file) != 0 || ferror(file)) {
 		(void)fclose(file);
 		return -1;
 	}

@@ -1,6 +1,7 @@
 #if defined __linux__ && !defined PORTABLE
 #define _GNU_SOURCE /* syscall */
 #endif
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -42,8 +43,28 @@ staging_make(const struct config *config, const struct entry *entry)
 {
 	char path[LONG_PATH];
 
+	(void)snprintf(path, sizeof path, "%s/incoming", config->state);
+	(void)mkdir(path, 0700); /* somebody may have cleared it away */
 	staging_path(config, entry, path, sizeof path);
 	return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -1;
+}
+
+int
+staging_lock(const struct config *config, const struct entry *entry)
+{
+	char path[LONG_PATH];
+	int fd;
+
+	staging_path(config, entry, path, sizeof path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+
+	int why = errno;
+
+	(void)close(fd);
+	errno = why;
+	return -1;
 }
 
 bool
@@ -84,43 +105,41 @@ staging_remove(const struct config *config, const struct entry *entry)
 
 /* --- what is left over --- */
 
-struct known {
-	int64_t id;
-	bool found;
-};
-
+/* Removes what stands in state/part, is called a number with this suffix, and belongs to nobody. */
 static void
-note_known(void *context, struct entry *entry)
+sweep(const struct config *config, struct ledger *ledger, const char *part, const char *suffix)
 {
-	struct known *known = context;
+	char path[LONG_PATH];
+	struct dirent *entry;
+	DIR *directory;
 
-	if (entry->id == known->id && entry->state != LEDGER_DONE)
-		known->found = true;
+	(void)snprintf(path, sizeof path, "%s/%s", config->state, part);
+	directory = opendir(path);
+	while (directory != NULL && (entry = readdir(directory)) != NULL) {
+		size_t len = strlen(entry->d_name), end = strlen(suffix);
+		char number[32] = "";
+		int64_t id;
+
+		if (len <= end || len - end >= sizeof number ||
+		    strcmp(entry->d_name + len - end, suffix) != 0)
+			continue;
+		memcpy(number, entry->d_name, len - end);
+		if (number_whole(number, 10, 1, INT64_MAX, &id) < 0 ||
+		    ledger_expects(ledger, id) != 0)
+			continue;
+		(void)snprintf(path, sizeof path, "%s/%s/%s", config->state, part, entry->d_name);
+		log_say(LEVEL_INFO, "removing %s, which belongs to no item", path);
+		(void)remove_tree(path);
+	}
+	if (directory != NULL)
+		(void)closedir(directory);
 }
 
 void
 staging_sweep(const struct config *config, struct ledger *ledger)
 {
-	char path[LONG_PATH];
-	struct dirent *entry;
-	DIR *incoming;
-
-	(void)snprintf(path, sizeof path, "%s/incoming", config->state);
-	incoming = opendir(path);
-	while (incoming != NULL && (entry = readdir(incoming)) != NULL) {
-		struct known known = { .found = false };
-
-		/* only what can be ours is removed: a number */
-		if (number_whole(entry->d_name, 10, 1, INT64_MAX, &known.id) < 0)
-			continue;
-		if (ledger_each(ledger, note_known, &known) < 0 || known.found)
-			continue;
-		(void)snprintf(path, sizeof path, "%s/incoming/%s", config->state, entry->d_name);
-		log_say(LEVEL_INFO, "removing %s, which belongs to no item", path);
-		(void)remove_tree(path);
-	}
-	if (incoming != NULL)
-		(void)closedir(incoming);
+	sweep(config, ledger, "incoming", "");
+	sweep(config, ledger, "logs", ".log");
 }
 
 /* --- staging_finish: a walk over the item, in a child; nftw has no context to hand around --- */

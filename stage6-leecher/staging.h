@@ -16,13 +16,21 @@ void staging_path(const struct config *config, const struct entry *entry, char *
 /* Makes that directory, unless it is there. Returns 0, or -1 with errno. */
 int staging_make(const struct config *config, const struct entry *entry);
 
+/*
+ * Locks it, for this process and those that inherit the descriptor: a leecher that is killed
+ * leaves an rsync behind for a while, which writes on. This is flock(2) and not fcntl(2) because
+ * such a lock lives until the last of them has gone. Returns a descriptor, or -1 with errno,
+ * EWOULDBLOCK: an earlier rsync still has it.
+ */
+int staging_lock(const struct config *config, const struct entry *entry);
+
 /* Is there anything of the item in it? */
 bool staging_has(const struct config *config, const struct entry *entry);
 
 /* Removes it with all that is in it. Returns 0, or -1 with errno. */
 int staging_remove(const struct config *config, const struct entry *entry);
 
-/* Removes what stands in incoming/ and belongs to no entry. */
+/* Removes what stands in incoming/ and logs/ and belongs to no entry. */
 void staging_sweep(const struct config *config, struct ledger *ledger);
 
 /*

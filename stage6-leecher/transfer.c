@@ -93,7 +93,7 @@ static char *const environment[] = { locale, NULL };
 
 /* Adds what both have in common, and begins. */
 static int
-begin(struct transfer *transfer, const char *name, const char *into, int log)
+begin(struct transfer *transfer, const char *name, const char *into, int log, int hold)
 {
 	int in;
 
@@ -114,6 +114,7 @@ begin(struct transfer *transfer, const char *name, const char *into, int log)
 		.in = in,
 		.apart = true,
 		.leader_first = true,
+		.hold = hold,
 		.grace = transfer->grace,
 		.env = environment,
 		.output = output,
@@ -132,7 +133,7 @@ begin(struct transfer *transfer, const char *name, const char *into, int log)
 }
 
 int
-transfer_pull(struct transfer *transfer, const char *name, const char *into, int log)
+transfer_pull(struct transfer *transfer, const char *name, const char *into, int log, int hold)
 {
 	words_free(&transfer->argv);
 	rsync_begin(&transfer->argv, transfer->config);
@@ -149,7 +150,7 @@ transfer_pull(struct transfer *transfer, const char *name, const char *into, int
 	words_add(&transfer->argv, "--info=progress2");
 	words_add(&transfer->argv, "--outbuf=None");
 	transfer->comparing = false;
-	return begin(transfer, name, into, log);
+	return begin(transfer, name, into, log, hold);
 }
 
 int
@@ -162,7 +163,7 @@ transfer_compare(struct transfer *transfer, const char *name)
 	words_add(&transfer->argv, "--itemize-changes");
 	words_add(&transfer->argv, "--force"); /* a file for a directory: different, not an error */
 	transfer->comparing = true;
-	return begin(transfer, name, transfer->config->to, -1);
+	return begin(transfer, name, transfer->config->to, -1, 0);
 }
 
 void

@@ -30,6 +30,15 @@ CLOSED=(':' 'exec 0<&-' 'exec 1>&-' 'exec 2>&-' 'exec 0<&- 1>&-' 'exec 0<&- 2>&-
 # What strace is to wait for: see broken_by.
 SLEEP=$(command -v sleep)
 
+# For python3: runs a program as the nearest subreaper of its orphans, one that reaps none of them,
+# so that whatever has died can be seen; leaves the exit code in ./launched.
+LAZY='
+import ctypes, os, signal, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+with open("new", "w") as code: code.write(str(subprocess.call(sys.argv[1:])))
+os.rename("new", "launched")
+signal.pause()'
+
 # refused CODE WHY DETACH...: exits CODE; nothing on stdout, one line like WHY on stderr; no process lives on.
 refused() {
 	local want=$1 why=$2
@@ -188,6 +197,13 @@ a_terminal() {
 	for limit in 1 2; do nothing_launched 125 as_somebody detach sleep 60; done
 }
 
+@test "a process that dies without a word in the very exec is a failure: exit 125" {
+	needs_strace
+	broken_by execve:signal=KILL -P "$SLEEP" python3 -c "$LAZY" detach sleep 60 >.out 2>.err 3>&- 4>&- &
+	wait_until 10 test -e launched
+	expect "exit code" 125 "$(<launched)" "$TRUTH"
+}
+
 @test "exit 0 does not come for a process that dies without a word in its new directory" {
 	needs_strace
 	broken_by chdir:signal=KILL -P /usr detach -C /usr sleep 60 >.out 2>.err 3>&- 4>&- ||
@@ -268,13 +284,13 @@ a_terminal() {
 
 @test "a command substitution with detach returns at once" {
 	code=0
-	timeout $((20 * SLOWER)) bash -c 'pid=$(detach sleep 60); kill -0 "$pid"' 3>&- 4>&- || code=$?
+	timeout $((10 * SLOWER)) bash -c 'pid=$(detach sleep 60); kill -0 "$pid"' 3>&- 4>&- || code=$?
 	expect "exit code (124: it did not return)" 0 "$code" "$TRUTH"
 }
 
 @test "detach sleep 60 2>&1 | cat returns at once" {
 	code=0
-	timeout $((20 * SLOWER)) bash -c 'detach sleep 60 2>&1 | cat >pid' 3>&- 4>&- || code=$?
+	timeout $((10 * SLOWER)) bash -c 'detach sleep 60 2>&1 | cat >pid' 3>&- 4>&- || code=$?
 	expect "exit code (124: it did not return)" 0 "$code" "$TRUTH"
 }
 
@@ -289,12 +305,7 @@ a_terminal() {
 }
 
 @test "no zombie and no helper stays behind: of all detach started, only COMMAND is left" {
-	python3 -c '
-import ctypes, signal, subprocess, sys
-ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER; but this one never reaps
-subprocess.call(sys.argv[1:])
-open("launched", "w")
-signal.pause()' detach sh -c "$STAY" >.out 2>.err 3>&- 4>&- &
+	python3 -c "$LAZY" detach sh -c "$STAY" >.out 2>.err 3>&- 4>&- &
 	local reaper=$!
 	wait_until 10 test -e launched
 	is_up
@@ -568,7 +579,7 @@ signals() {
 
 @test "a FIFO that nobody reads does not hang the launch: exit 125, and why" {
 	mkfifo pipe
-	refused 125 '.*pipe' timeout $((20 * SLOWER)) detach -o pipe true
+	refused 125 '.*pipe' timeout $((10 * SLOWER)) detach -o pipe true
 }
 
 @test "a FIFO that somebody reads gets the output" {

@@ -1,4 +1,4 @@
-/* The COMMAND that is launched. Its first effect: the time, written to the FIFO that it is given. */
+/* The COMMAND that is launched. Its first effect: the time, written to the FIFO it is given. */
 #include <fcntl.h>
 #include <time.h>
 #include <unistd.h>

@@ -157,7 +157,7 @@ proc_status() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 orphans_parent() { stat_field "$(sh -c 'sleep 60 >/dev/null 2>&1 3>&- 4>&- & echo "$!"')" 4; }
 
 # on_terminal SHELL-COMMAND: runs it in a session with a terminal of its own.
-on_terminal() { timeout $((20 * SLOWER)) script -qec "$1" /dev/null </dev/null >.terminal 2>&1 3>&- 4>&-; }
+on_terminal() { timeout $((10 * SLOWER)) script -qec "$1" /dev/null </dev/null >.terminal 2>&1 3>&- 4>&-; }
 
 # broken_by INJECT [-P PATH] COMMAND...: runs COMMAND, and lets strace spoil its system calls (strace(1), -e inject=),
 # or only those that name PATH. Words of strace itself go to ./.strace, and the leak checker cannot work under it.
