@@ -5,6 +5,8 @@
 #include "io.h"
 #include "text.h"
 
+enum { FLOOD = 1 << 20 }; /* bytes */
+
 static void
 consider(struct complaint *complaint, const char *line)
 {
@@ -37,12 +39,16 @@ complaint_begin(struct complaint *complaint, int log)
 {
 	complaint->text[0] = '\0';
 	complaint->log = log;
+	complaint->fed = 0;
 	complaint->lines = (struct lines){ .line = take_line, .context = complaint };
 }
 
 void
 complaint_feed(struct complaint *complaint, const char *data, size_t len)
 {
+	if (complaint->fed > FLOOD)
+		return;
+	complaint->fed += len;
 	lines_feed(&complaint->lines, data, len);
 }
 

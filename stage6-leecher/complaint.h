@@ -13,6 +13,7 @@
 
 struct complaint {
 	char text[256]; /* that line, escaped */
+	size_t fed;     /* bytes so far: of a flood only the beginning is looked at */
 	int log;        /* descriptor that gets every line, escaped; -1: none */
 	struct lines lines;
 };

@@ -297,12 +297,10 @@ died_before_exec(pid_t pid)
 {
 	bool never = false;
 #if defined __linux__ && !defined PORTABLE
-	enum {
-		FORKED_BUT_NO_EXEC = 0x40
-	}; /* PF_FORKNOEXEC in the flags of /proc/PID/stat, proc(5) */
-	char path[64], stat[512] = "";
-	const char *after_name;
-	unsigned flags;
+	/* PF_FORKNOEXEC, in the ninth field of /proc/PID/stat; the second is "(NAME)", proc(5) */
+	enum { FORKED_BUT_NO_EXEC = 0x40, FIELDS = 7 };
+	char path[64], stat[512] = "", *field, *rest = NULL;
+	int64_t flags;
 	ssize_t len;
 	int fd;
 
@@ -312,8 +310,12 @@ died_before_exec(pid_t pid)
 		return false;
 	len = read(fd, stat, sizeof stat - 1);
 	(void)close(fd);
-	after_name = len > 0 ? strrchr(stat, ')') : NULL;
-	if (after_name != NULL && sscanf(after_name, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1)
+	field = len > 0 ? strrchr(stat, ')') : NULL; /* the name itself may hold blanks and ')' */
+	if (field != NULL)
+		field = strtok_r(field, " ", &rest);
+	for (int i = 0; field != NULL && i < FIELDS; i++)
+		field = strtok_r(NULL, " ", &rest);
+	if (field != NULL && number_whole(field, 10, 0, UINT32_MAX, &flags) == 0)
 		never = (flags & FORKED_BUT_NO_EXEC) != 0;
 #else
 	(void)pid;

@@ -182,7 +182,7 @@ check_program(const char *program)
 
 		(void)snprintf(file, sizeof file, "%.*s/%s", (int)width, path, program);
 		if (access(file, X_OK) == 0)
-			return report(true, what, NULL);
+			return report(true, what, "");
 		path += width + (path[width] == ':');
 	}
 	return report(false, what, "not found in PATH");
@@ -229,7 +229,7 @@ look_check(const struct config *config)
 	bool good;
 
 	(void)snprintf(what, sizeof what, "configuration %s", config->file);
-	good = report(true, what, NULL);
+	good = report(true, what, "");
 	good &= check_destination(config);
 	good &= check_programs(config);
 	good &= open_ledger(config, &ledger) == 0;

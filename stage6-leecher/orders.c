@@ -79,7 +79,7 @@ status(struct leech *leech, const char *argument, FILE *body)
 		fprintf(body, "done: %lld\nfailed: %lld\nparked: %lld\nwaiting: %lld\n",
 		    (long long)count[LEDGER_DONE], (long long)count[LEDGER_FAILED],
 		    (long long)count[LEDGER_PARKED],
-		    (long long)(count[LEDGER_SEEN] + count[LEDGER_PULLING]));
+		    (long long)count[LEDGER_SEEN] + (long long)count[LEDGER_PULLING]);
 	if (pass->why[0] != '\0' && !pass->known)
 		fprintf(body, "last list: unknown: %s\n", pass->why);
 	if (leech->beat.set)

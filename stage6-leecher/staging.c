@@ -259,7 +259,7 @@ sync_parent(char *path)
 int
 staging_finish(const struct config *config, const struct entry *entry)
 {
-	char path[LONG_PATH];
+	static char path[LONG_PATH]; /* walk leads to it, and this process does nothing else */
 	int result;
 
 	item_path(config, entry, path, sizeof path);

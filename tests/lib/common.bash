@@ -70,11 +70,11 @@ nobody_left() { [[ -z $(marked_pids) ]]; }
 
 # clean_up: ends whatever the test left running, by pid. For teardown.
 clean_up() {
-	local pid round
-	for round in 1 2 3 4 5; do
-		set -- $(marked_pids)
-		[[ $# -eq 0 ]] && return 0
-		for pid; do kill -KILL "$pid" 2>/dev/null; done
+	local pids
+	for _ in 1 2 3 4 5; do
+		mapfile -t pids < <(marked_pids)
+		[[ ${#pids[@]} -eq 0 ]] && return 0
+		kill -KILL "${pids[@]}" 2>/dev/null
 		sleep 0.02
 	done
 	return 0
