@@ -14,6 +14,7 @@
 #: CC, CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS reach every stage: make CC=clang CFLAGS='-O1 -g'
 
 CC = cc
+CPPFLAGS =
 
 all: stage1 stage2 stage3 stage4 stage5 stage6
 

@@ -39,7 +39,7 @@ with open("new", "w") as code: code.write(str(subprocess.call(sys.argv[1:])))
 os.rename("new", "launched")
 signal.pause()'
 
-# refused CODE WHY DETACH...: exits CODE; nothing on stdout, one line like WHY on stderr; no process lives on.
+# refused CODE WHY DETACH...: exits CODE; nothing on stdout, "detach: WHY" on stderr; no process lives on.
 refused() {
 	local want=$1 why=$2
 	shift 2
