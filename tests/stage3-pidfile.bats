@@ -710,7 +710,7 @@ held() {
 
 # paced: how long $every is, how far off a beat may be ($slack: generous, but a drift shows),
 # and how $long two and a half of them are.
-paced() { if ((SLOWER == 1)); then every=0.3 slack=0.2 long=0.75; else every=1.2 slack=0.7 long=3; fi; }
+paced() { if ((SLOWER == 1)); then every=1 slack=0.6 long=2.5; else every=2 slack=1.2 long=5; fi; }
 
 # beats_at K1 K2 ...: run number n was at t0 + Kn x $every, give or take $slack.
 beats_at() {
@@ -724,7 +724,7 @@ beats_at() {
 
 @test "beat k is at t0 + k x interval: the time that COMMAND takes is no drift" {
 	paced
-	exits 0 repeatd -i "$every" -n 4 run sh -c 'date +%s.%N >>"$HERE/starts"; sleep 0.25'
+	exits 0 repeatd -i "$every" -n 4 run sh -c 'date +%s.%N >>"$HERE/starts"; sleep 0.45'
 	beats_at 0 1 2 3
 }
 

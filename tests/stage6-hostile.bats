@@ -368,7 +368,7 @@ list_fails() {
 	done
 }
 @test "a list program that hangs is killed with all its children after timeout: nothing is done" {
-	list_fails 'list.*(time|silen)' <<<"printf 'a\\0'; sleep 30 & sleep 987"
+	list_fails 'list.*(time|silen)' <<<"printf 'a\\0'; sleep 15 & sleep 987"
 	nobody_left
 }
 @test "a list program that is missing or cannot be executed: said, nothing is done" {

@@ -233,8 +233,8 @@ for path in sys.argv[1:]:
 @test "a hook that hangs is killed with all its children at the time limit, and said" {
 	echo hello >from/x
 	program hook <<-'END'
-		sleep 30 &
-		sleep 30
+		sleep 15 &
+		sleep 15
 	END
 	config report.on_done="$PWD/hook" report.timeout=0.3
 	once 0
@@ -246,7 +246,7 @@ for path in sys.argv[1:]:
 @test "a hook that hangs does not hold up the daemon or its stop" {
 	echo hello >from/x
 	program hook <<-'END'
-		sleep 30
+		sleep 15
 	END
 	config report.on_done="$PWD/hook" daemon.interval=0.1
 	leech 0 start
@@ -276,7 +276,7 @@ for path in sys.argv[1:]:
 
 @test "a mailer that hangs is killed at the time limit: said, the download is done" {
 	echo hello >from/x
-	program sendmail <<<'sleep 30'
+	program sendmail <<<'sleep 15'
 	config report.mail=me@example.org report.sendmail="$PWD/sendmail" report.timeout=0.3
 	once 0
 	logged 'mail.*(time|limit)'

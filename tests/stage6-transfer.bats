@@ -106,6 +106,21 @@ cut_off() {
 	wait_until 10 nobody_left
 }
 
+@test "when leecher alone is killed, a child that would not notice by itself does not live on" {
+	program bin/rsync <<-END
+		case " \$* " in *" --list-only "*) exec $(command -v rsync) "\$@" ;; esac
+		touch $PWD/begun
+		exec sleep 15
+	END
+	PATH=$PWD/bin:$PATH
+	echo hello >from/x
+	leech 0 start
+	pid=${out##* }
+	wait_until 10 exists begun
+	kill -KILL "$pid"
+	wait_until 5 nobody_left
+}
+
 @test "killed at any moment of a pass, the next pass brings everything here once" {
 	for name in a b c d; do sample "from/$name" 50000; done
 	mkdir from/dir
