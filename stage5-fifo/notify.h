@@ -14,4 +14,7 @@ void notify_begin(void);
 /* Sends state, lines such as "READY=1" or "STATUS=..." parted by newlines. Never blocks. */
 void notify_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Lets go of the manager. */
+void notify_end(void);
+
 #endif

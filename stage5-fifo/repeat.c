@@ -282,4 +282,6 @@ repeat_finish(void *context, int status)
 
 	log_say(LEVEL_INFO, "stopped after %lld runs, %lld of them failed, status %d",
 	    (long long)repeat->runs, (long long)repeat->failed, status);
+	notify_end();
+	log_close();
 }

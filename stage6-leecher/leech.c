@@ -305,6 +305,8 @@ leech_finish(void *context, int status)
 {
 	(void)context;
 	log_say(LEVEL_INFO, "stopped, status %d", status);
+	notify_end();
+	log_close();
 }
 
 int

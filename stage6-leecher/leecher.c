@@ -123,6 +123,7 @@ once(const struct service *service, struct leech *leech)
 	}
 	status = leech_once(leech);
 	pidfile_remove(&pidfile);
+	log_close();
 	if (leech->signal != 0) { /* now die of it, so that whoever started us sees what happened */
 		(void)sigaction(leech->signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
 		(void)sigprocmask(SIG_SETMASK, &leech->loop.open, NULL);

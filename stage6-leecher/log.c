@@ -97,6 +97,16 @@ log_reopen(void)
 	return 0;
 }
 
+void
+log_close(void)
+{
+	if (log.syslog || log.path == NULL)
+		return;
+	(void)close(log.fd);
+	log.fd = STDERR_FILENO;
+	log.path = NULL;
+}
+
 static size_t
 start_of_line(char *line, size_t size, enum level level, const char *name, pid_t pid)
 {

@@ -36,6 +36,9 @@ void log_to_syslog(const char *program);
  */
 int log_reopen(void);
 
+/* After the last words. */
+void log_close(void);
+
 /* A line of our own. */
 void log_say(enum level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

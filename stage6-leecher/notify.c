@@ -50,3 +50,11 @@ notify_say(const char *format, ...)
 	/* A manager that went away, or whose queue is full, is no reason for us to stop */
 	(void)send(manager, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
+
+void
+notify_end(void)
+{
+	if (manager >= 0)
+		(void)close(manager);
+	manager = -1;
+}
