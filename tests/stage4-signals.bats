@@ -144,7 +144,7 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 }
 
 @test "a COMMAND that floods the log does not keep TERM waiting" {
-	foreground -g 60 -i 3600 -o /dev/null run yes
+	foreground -g 60 -i 3600 -o /dev/null run yes "$(printf '%0200d')"
 	wait_until 10 eval '! childless "$daemon"'
 	timed eval 'kill -TERM "$daemon"; ended 0'
 	took "from TERM to the end" 0 3000 "$loop"
