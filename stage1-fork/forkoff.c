@@ -46,13 +46,15 @@ main(int argc, char *argv[])
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "+hV")) != -1) {
+	while ((option = getopt(argc, argv, "+:hV")) != -1) {
 		switch (option) {
 		case 'h':
 			return print(usage);
 		case 'V':
 			return print("forkoff " VERSION "\n");
-		default:
+		default: /* getopt's own words would begin with our path */
+			fprintf(stderr, "forkoff: -%c: %s\n", optopt,
+			    option == ':' ? "needs a value" : "unknown option");
 			fputs(usage, stderr);
 			return OWN_FAILURE;
 		}

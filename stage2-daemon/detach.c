@@ -61,7 +61,7 @@ read_options(int argc, char *argv[], struct daemon_settings *settings)
 	int64_t mask = settings->umask;
 	int option;
 
-	while ((option = getopt(argc, argv, "+C:m:o:e:t:hV")) != -1) {
+	while ((option = getopt(argc, argv, "+:C:m:o:e:t:hV")) != -1) {
 		switch (option) {
 		case 'C':
 			settings->dir = optarg;
@@ -85,7 +85,9 @@ read_options(int argc, char *argv[], struct daemon_settings *settings)
 			return print(usage, help);
 		case 'V':
 			return print("detach " VERSION, "\n");
-		default:
+		default: /* getopt's own words would begin with our path */
+			fprintf(stderr, "detach: -%c: %s\n", optopt,
+			    option == ':' ? "needs a value" : "unknown option");
 			return bad_usage();
 		}
 	}

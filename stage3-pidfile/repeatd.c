@@ -64,7 +64,7 @@ read_options(int argc, char *argv[], struct service *service, struct repeat *rep
 	int64_t mask;
 	int option;
 
-	while ((option = getopt(argc, argv, "+p:o:C:m:i:n:t:hV")) != -1) {
+	while ((option = getopt(argc, argv, "+:p:o:C:m:i:n:t:hV")) != -1) {
 		switch (option) {
 		case 'p':
 			pidfile = optarg;
@@ -96,7 +96,9 @@ read_options(int argc, char *argv[], struct service *service, struct repeat *rep
 			return print(usage, help);
 		case 'V':
 			return print("repeatd " VERSION, "\n");
-		default:
+		default: /* getopt's own words would begin with our path */
+			fprintf(stderr, "repeatd: -%c: %s\n", optopt,
+			    option == ':' ? "needs a value" : "unknown option");
 			return bad_usage();
 		}
 	}

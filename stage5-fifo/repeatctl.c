@@ -35,7 +35,7 @@ main(int argc, char *argv[])
 	int64_t patience = 5 * NUMBER_SECOND;
 	int option;
 
-	while ((option = getopt(argc, argv, "+c:t:hV")) != -1) {
+	while ((option = getopt(argc, argv, "+:c:t:hV")) != -1) {
 		switch (option) {
 		case 'c':
 			fifo = optarg;
@@ -49,7 +49,9 @@ main(int argc, char *argv[])
 			return print(usage, help);
 		case 'V':
 			return print("repeatctl " VERSION, "\n");
-		default:
+		default: /* getopt's own words would begin with our path */
+			fprintf(stderr, "repeatctl: -%c: %s\n", optopt,
+			    option == ':' ? "needs a value" : "unknown option");
 			fputs(usage, stderr);
 			return CONTROL_USAGE;
 		}

@@ -63,7 +63,7 @@ read_options(int argc, char *argv[], struct service *service, struct leech *leec
 
 	if (config_default_path(file, size) < 0)
 		file[0] = '\0';
-	while ((option = getopt(argc, argv, "+c:l:qt:hV")) != -1) {
+	while ((option = getopt(argc, argv, "+:c:l:qt:hV")) != -1) {
 		switch (option) {
 		case 'c':
 			(void)snprintf(file, size, "%s", optarg);
@@ -84,7 +84,9 @@ read_options(int argc, char *argv[], struct service *service, struct leech *leec
 			return print(usage, help);
 		case 'V':
 			return print("leecher " VERSION, "\n");
-		default:
+		default: /* getopt's own words would begin with our path */
+			fprintf(stderr, "leecher: -%c: %s\n", optopt,
+			    option == ':' ? "needs a value" : "unknown option");
 			return bad_usage();
 		}
 	}

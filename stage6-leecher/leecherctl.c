@@ -40,7 +40,7 @@ main(int argc, char *argv[])
 
 	if (config_default_path(file, sizeof file) < 0)
 		file[0] = '\0';
-	while ((option = getopt(argc, argv, "+c:t:hV")) != -1) {
+	while ((option = getopt(argc, argv, "+:c:t:hV")) != -1) {
 		switch (option) {
 		case 'c':
 			(void)snprintf(file, sizeof file, "%s", optarg);
@@ -54,7 +54,9 @@ main(int argc, char *argv[])
 			return print(usage, help);
 		case 'V':
 			return print("leecherctl " VERSION, "\n");
-		default:
+		default: /* getopt's own words would begin with our path */
+			fprintf(stderr, "leecherctl: -%c: %s\n", optopt,
+			    option == ':' ? "needs a value" : "unknown option");
 			fputs(usage, stderr);
 			return CONTROL_USAGE;
 		}

@@ -41,10 +41,11 @@ struct transfer {
 
 /*
  * Pulls item name into the directory into; what is there of it is the beginning. Every line that
- * rsync complains with goes to the descriptor log; rsync inherits the descriptor hold. Returns 0 and calls ended later, or -1 with
- * errno.
+ * rsync complains with goes to the descriptor log; rsync inherits the descriptor hold. Returns 0
+ * and calls ended later, or -1 with errno.
  */
-int transfer_pull(struct transfer *transfer, const char *name, const char *into, int log, int hold);
+int transfer_pull(struct transfer *transfer, const char *name, const char *into, int log,
+    int hold);
 
 /* Is TO/name the same as the source's, to the byte? ended is called, and different tells. */
 int transfer_compare(struct transfer *transfer, const char *name);

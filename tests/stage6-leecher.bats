@@ -270,10 +270,18 @@ teardown() { clean_up; }
 	once 0
 	same from/file to/file
 	same from/dir to/dir
-	rm -r to/* to/.leecher
+	rm -r to/* to/.leecher from/dir
 	config source.from="$(rsyncd_from)/"
 	once 0
-	expect "what is there" 'dir file' "$(published)"
+	expect "what is there" file "$(published)"
+}
+
+@test "once pulls from the root of an rsync daemon's module" {
+	for name in x '#hash' ';id' ' -x *\'; do printf '%s' "$name" >from/"$name"; done
+	config source.from="$(rsyncd_module "$PWD/from")"
+	once 0
+	rm -r to/.leecher
+	same from to
 }
 
 @test "a slash at the end of a local from changes nothing" {

@@ -41,12 +41,13 @@ config() {
 
 # --- asking the programs ---------------------------------------------------------------------
 
-# once CODE [OPTION...]: one pass in the foreground, which must end with CODE.
-once() { exits "$1" leecher -c leecher.conf "${@:2}" once; }
+# leech CODE VERB..., ctl CODE COMMAND...: leecher or leecherctl with this test's configuration, which
+# must end with CODE. A broken one that hangs is ended after a while.
+leech() { exits "$1" timeout --foreground -k 1 $((60 * SLOWER)) leecher -c leecher.conf "${@:2}"; }
+ctl() { exits "$1" timeout --foreground -k 1 $((60 * SLOWER)) leecherctl -c leecher.conf "${@:2}"; }
 
-# leech CODE VERB..., ctl CODE COMMAND...: the same for any verb, and for leecherctl.
-leech() { exits "$1" leecher -c leecher.conf "${@:2}"; }
-ctl() { exits "$1" leecherctl -c leecher.conf "${@:2}"; }
+# once CODE [OPTION...]: one pass in the foreground, which must end with CODE.
+once() { leech "$@" once; }
 
 # quietly PROGRAM...: for conditions of wait_until.
 quietly() { "$@" >/dev/null 2>&1 3>&- 4>&- </dev/null; }
@@ -235,14 +236,19 @@ start_rsyncd() {
 		use chroot = no
 		log file = $SERVERS/rsyncd.log
 		reverse lookup = no
-		[all]
-		path = $BATS_RUN_TMPDIR
 		read only = yes
 		munge symlinks = no
+		$([[ $EUID -ne 0 ]] || printf 'uid = 0\ngid = 0')
+		[all]
+		path = $BATS_RUN_TMPDIR
 	END
-	[[ $EUID -ne 0 ]] || printf 'uid = 0\ngid = 0\n' >>"$SERVERS/rsyncd.conf"
 	serve rsyncd rsync --daemon --no-detach --config="$SERVERS/rsyncd.conf" --address=127.0.0.1 --port=PORT || return 1
 	RSYNCD_PORT=$port
+}
+# rsyncd_module FOLDER: makes a module of that folder alone; prints its address.
+rsyncd_module() {
+	printf '[test%s]\npath = %s\n' "$BATS_TEST_NUMBER" "$1" >>"$SERVERS/rsyncd.conf"
+	echo "rsync://127.0.0.1:$RSYNCD_PORT/test$BATS_TEST_NUMBER"
 }
 rsyncd_from() { echo "rsync://127.0.0.1:$RSYNCD_PORT/all${PWD#"$BATS_RUN_TMPDIR"}/from"; }
 

@@ -42,7 +42,7 @@ foreground() {
 # ended CODE [SEE]: $job ends, with that exit code.
 ended() {
 	local came=0
-	wait_until 15 dead "$job"
+	wait_until 15 dead "$job" || return 1
 	wait "$job" || came=$?
 	expect "exit code of what ran beside the test: $(<job.err)" "$1" "$came" "${2:-}"
 }
