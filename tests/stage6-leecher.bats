@@ -277,7 +277,7 @@ teardown() { clean_up; }
 }
 
 @test "once pulls from the root of an rsync daemon's module" {
-	for name in x '#hash' ';id' ' -x *\'; do printf '%s' "$name" >from/"$name"; done
+	for name in x '#hash' ';id' ' a\*b'; do printf '%s' "$name" >from/"$name"; done
 	config source.from="$(rsyncd_module "$PWD/from")"
 	once 0
 	rm -r to/.leecher

@@ -137,8 +137,7 @@ cut_off() {
 }
 
 @test "killed just before or after each rename, nothing is lost and nothing doubled" {
-	command -v strace >/dev/null || skip "needs strace"
-	strace -o /dev/null true 2>/dev/null || skip "may not trace here"
+	needs_strace
 	[[ $SLOWER -eq 1 ]] || skip "too slow for this"
 	local call n deaths=0
 	config report.markers=yes
@@ -146,7 +145,7 @@ cut_off() {
 		for n in {1..20}; do
 			echo "$call $n" >from/x
 			code=0
-			quietly strace -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$n" leecher -c leecher.conf once || code=$?
+			ASAN_OPTIONS=detect_leaks=0 quietly strace -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$n" leecher -c leecher.conf once || code=$?
 			[[ $code -ne 0 ]] || break
 			((deaths += 1))
 			wait_until 5 nobody_left
@@ -163,10 +162,9 @@ cut_off() {
 }
 
 @test "data is on disk before its item is published" {
-	command -v strace >/dev/null || skip "needs strace"
-	strace -o /dev/null true 2>/dev/null || skip "may not trace here"
+	needs_strace
 	sample from/x 10000
-	strace -f -y -o trace -e trace=fsync,fdatasync,syncfs,sync,rename,renameat,renameat2 leecher -c leecher.conf once 3>&- </dev/null
+	ASAN_OPTIONS=detect_leaks=0 strace -f -y -o trace -e trace=fsync,fdatasync,syncfs,sync,rename,renameat,renameat2 leecher -c leecher.conf once 3>&- </dev/null
 	publish=$(grep -nE 'rename.*/to(/|>, ")x"' trace | head -1 | cut -d: -f1)
 	[[ -n $publish ]] || fail "no rename to to/x seen" "$(cat trace)"
 	head -n "$publish" trace | grep -Eq 'syncfs\(|[^f]sync\(\)|(fsync|fdatasync)\([0-9]+<[^>]*incoming/' ||
