@@ -338,6 +338,7 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 }
 
 @test "where PID 1 never reaps, zombies in the group do not keep a run from being over" {
+	[[ -z ${PORTABLE:-} ]] || skip "needs a subreaper, which only some systems have"
 	needs_namespace -pf --mount-proc
 	beside "${apart[@]}" sh -c 'repeatd -i 0.05 run sh -c "sleep 0.01 & echo beat" & exec sleep 60'
 	logged 3 'beat$' "$children"
