@@ -363,16 +363,16 @@ refuses() {
 
 @test "beats missed during a pause are not made up for after it" {
 	local first
-	serve -i 0.2 start sh -c "date +%s%3N >>'$PWD/beats'"
+	serve -i 0.1 start sh -c "date +%s%3N >>'$PWD/beats'"
 	wait_until 5 more_lines_than 0 beats
 	exits 0 repeatctl pause
-	for_a_while 900 true
+	for_a_while 600 true
 	first=$(lines beats)
 	exits 0 repeatctl resume
 	wait_until 5 more_lines_than $((first + 4)) beats
 	mapfile -t after < <(tail -n +$((first + 1)) beats)
-	((after[4] - after[0] > 400)) ||
-		fail "five beats, one every 0.2 s, after resume" "  expected: more than 400 ms" \
+	((after[4] - after[0] > 200)) ||
+		fail "five beats, one every 0.1 s, after resume" "  expected: more than 200 ms" \
 			"  came:     $((after[4] - after[0])) ms" "  see:      $commands"
 }
 
