@@ -44,8 +44,7 @@ struct transfer {
  * rsync complains with goes to the descriptor log; rsync inherits the descriptor hold. Returns 0
  * and calls ended later, or -1 with errno.
  */
-int transfer_pull(struct transfer *transfer, const char *name, const char *into, int log,
-    int hold);
+int transfer_pull(struct transfer *transfer, const char *name, const char *into, int log, int hold);
 
 /* Is TO/name the same as the source's, to the byte? ended is called, and different tells. */
 int transfer_compare(struct transfer *transfer, const char *name);
