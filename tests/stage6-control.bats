@@ -19,7 +19,7 @@ pulling_slowly() {
 	sample from/small 100
 	local how=config
 	[[ $# -eq 0 ]] || how=$1
-	"$how" source.rsync=--bwlimit=1000 "${@:2}"
+	"$how" source.rsync=--bwlimit=$((1000 / SLOWER)) "${@:2}"
 	leech 0 start
 	pid=${out##* }
 	wait_until 20 holding 500000

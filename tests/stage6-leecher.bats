@@ -182,7 +182,7 @@ teardown() { clean_up; }
 
 @test "start is refused while once is at work" {
 	sample from/big 3000000
-	config source.rsync=--bwlimit=1000
+	config source.rsync=--bwlimit=$((1000 / SLOWER))
 	once_behind
 	wait_until 10 holding 1
 	leech 1 start
