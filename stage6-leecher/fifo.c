@@ -20,7 +20,7 @@
 #define SILENCE (5 * NUMBER_SECOND) /* how long a client may not read, with an answer waiting */
 #define AGAIN (2 * NUMBER_SECOND)   /* between tries to make a lost FIFO again */
 
-enum { ID_LONGEST = 32, FIFO_KEPT = 65536 };
+enum { ID_LONGEST = 32, FIFO_KEPT = 65536, PIPE_FULL = 64 /* times 16 KiB: pipe(7)'s 1 MiB */ };
 
 /* An answer that did not fit into the client's FIFO at once. Freed when it is through. */
 struct client {
@@ -113,35 +113,6 @@ still_ours(const struct fifo *fifo)
 	struct stat st;
 
 	return lstat(fifo->path, &st) == 0 && st.st_dev == fifo->device && st.st_ino == fifo->inode;
-}
-
-static void
-make_again(void *context)
-{
-	struct fifo *fifo = context;
-	char why[PATH_MAX + 100];
-
-	if (make(fifo, why, sizeof why) == 0) {
-		log_say(LEVEL_WARNING, "%s was made again", fifo->path);
-		return;
-	}
-	if (!fifo->complained)
-		log_say(LEVEL_ERROR, "%s", why);
-	fifo->complained = true;
-	loop_set_timer(fifo->loop, &fifo->again, monotonic_now() + AGAIN);
-}
-
-void
-fifo_check(struct fifo *fifo)
-{
-	if (fifo->watch.fd < 0 || still_ours(fifo))
-		return;
-	log_say(LEVEL_WARNING, "%s was removed or replaced", fifo->path);
-	close_ends(fifo);
-	fifo->used = 0;
-	fifo->discarding = false;
-	fifo->complained = false;
-	make_again(fifo);
 }
 
 /* --- answers --- */
@@ -464,22 +435,66 @@ take_byte(struct fifo *fifo, char byte)
 	fifo->line[fifo->used++] = byte;
 }
 
-static void
-read_commands(void *context, short events)
+/* Takes what is there, up to four longest commands at a time. Returns false when that was nothing. */
+static bool
+read_some(struct fifo *fifo)
 {
-	struct fifo *fifo = context;
 	char data[4 * PIPE_BUF];
 	ssize_t n;
 
-	(void)events;
 	while ((n = read(fifo->watch.fd, data, sizeof data)) < 0 && errno == EINTR)
 		;
 	for (ssize_t i = 0; i < n; i++)
 		take_byte(fifo, data[i]);
+	return n > 0;
+}
+
+static void
+read_commands(void *context, short events)
+{
+	struct fifo *fifo = context;
+
+	(void)events;
+	(void)read_some(fifo);
 	if (fifo->used > 0 || fifo->discarding)
 		loop_set_timer(fifo->loop, &fifo->stale, monotonic_now() + STALE);
 	else
 		loop_clear_timer(fifo->loop, &fifo->stale);
+}
+
+/* --- the FIFO deleted or replaced --- */
+
+static void
+make_again(void *context)
+{
+	struct fifo *fifo = context;
+	char why[PATH_MAX + 100];
+
+	if (make(fifo, why, sizeof why) == 0) {
+		log_say(LEVEL_WARNING, "%s was made again", fifo->path);
+		return;
+	}
+	if (!fifo->complained)
+		log_say(LEVEL_ERROR, "%s", why);
+	fifo->complained = true;
+	loop_set_timer(fifo->loop, &fifo->again, monotonic_now() + AGAIN);
+}
+
+void
+fifo_check(struct fifo *fifo)
+{
+	if (fifo->watch.fd < 0 || still_ours(fifo))
+		return;
+	log_say(LEVEL_WARNING, "%s was removed or replaced", fifo->path);
+	/* what was written before still waits in it; bounded, for a writer that never stops */
+	for (int i = 0; i < PIPE_FULL && read_some(fifo); i++)
+		;
+	close_ends(fifo);
+	fifo->used = 0;
+	fifo->discarding = false;
+	loop_clear_timer(fifo->loop, &fifo->stale);
+	fifo->complained = false;
+	make_again(fifo);
 }
 
 static void

@@ -1246,6 +1246,16 @@ comes_back() {
 	comes_back
 }
 
+@test "a command that waits in the FIFO when the FIFO is deleted is obeyed" {
+	serve -i 1 start true
+	kill -STOP "$pid"
+	echo pause >repeatd.ctl
+	rm repeatd.ctl
+	kill -CONT "$pid"
+	comes_back
+	expect_like "status" 'state: +paused' "$(repeatctl status)" "$replaced"
+}
+
 @test "a FIFO that was moved away is made again" {
 	serve -i 1 start true
 	mv repeatd.ctl elsewhere
