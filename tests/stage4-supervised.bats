@@ -11,7 +11,7 @@ load lib/service
 setup() { own_stage; }
 teardown() {
 	clean_up
-	[[ -z ${cgroup:-} ]] || find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true
+	[[ -z ${cgroups[*]:-} ]] || find "${cgroups[@]}" -depth -type d -exec rmdir {} + 2>/dev/null || true
 }
 
 managers="stage4-signals/README.md: systemd and containers"
@@ -144,17 +144,18 @@ patient() {
 with_systemd() {
 	[[ -x /usr/lib/systemd/systemd ]] || skip "systemd is missing: sh tests/deps --ci"
 	((EUID == 0)) || skip "needs root: a /run of its own"
-	needs_namespace --mount --cgroup --pid --fork --mount-proc
+	needs_namespace --mount --pid --fork --mount-proc
 	# its control groups are made below one of our own, which the teardown removes
-	cgroup=/sys/fs/cgroup
-	[[ ! -d $cgroup/systemd ]] || cgroup+=/systemd
-	cgroup+=/test.$$
-	mkdir "$cgroup" 2>/dev/null || skip "may not make a control group here"
+	cgroups=(/sys/fs/cgroup)
+	[[ ! -d /sys/fs/cgroup/systemd ]] || cgroups=(/sys/fs/cgroup/systemd /sys/fs/cgroup/unified)
+	cgroups=("${cgroups[@]/%//test.$$}")
+	mkdir "${cgroups[@]}" 2>/dev/null || skip "may not make a control group here"
 	printf '%s\n' '[Service]' Type=notify KillMode=mixed TimeoutStartSec=20 "Environment=PATH=$PATH HERE=$HERE" \
 		"ExecStart=$(command -v repeatd) -p $PWD/repeatd.pid -o $PWD/repeatd.log $OPTIONS run $COMMAND" \
 		>repeatd.service
 	# shellcheck disable=SC2016
-	printf '%s\n' 'mount --make-rprivate / && mount -t tmpfs tmpfs /run || exit 99' \
+	printf '%s\n' "for file in ${cgroups[*]/%//cgroup.procs}; do echo 0 >\$file; done" \
+		'mount --make-rprivate / && mount -t tmpfs tmpfs /run || exit 99' \
 		'export XDG_RUNTIME_DIR=/run/user/0' \
 		'mkdir -p /run/systemd/system /run/user/0/systemd/user && cp repeatd.service /run/user/0/systemd/user' \
 		'echo "[Unit]" >/run/user/0/systemd/user/nothing.target' \
@@ -163,8 +164,7 @@ with_systemd() {
 		'sleep 0.05; n=$((n + 1)); [ $n -lt 200 ] || { cat systemd.out; exit 99; }; done' \
 		"$@" >script
 	code=0
-	timeout -s KILL $((60 * SLOWER)) sh -c 'echo "$$" >"$0/cgroup.procs" && exec "$@"' "$cgroup" \
-		"${apart[@]}" --kill-child sh -e script >.out 2>.err </dev/null 3>&- 4>&- || code=$?
+	timeout -s KILL $((60 * SLOWER)) "${apart[@]}" --kill-child sh -e script >.out 2>.err </dev/null 3>&- 4>&- || code=$?
 	out=$(<.out) err=$(<.err)
 	((code != 99)) || skip "no systemd of our own here: $out $err"
 	expect "exit code of the commands to systemd: $out $err" 0 "$code" "$managers"
