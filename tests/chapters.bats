@@ -38,6 +38,12 @@ headings() {
 @test "what chapter 5 shows on a terminal happens" { console stage5-fifo/README.md; }
 @test "what chapter 6 shows on a terminal happens" { console stage6-leecher/README.md; }
 
+@test "what when-not-to-daemonize.md shows on a terminal happens" {
+	command -v runsv >/dev/null || skip "runsv is missing: sh tests/deps --ci"
+	unshare -Urpf --mount-proc true 2>/dev/null || skip "unshare is not allowed here"
+	console when-not-to-daemonize.md
+}
+
 @test "every heading that a test of stage 1 names exists" { headings tests/stage1-*.bats; }
 @test "every heading that a test of stage 2 names exists" { headings tests/stage2-*.bats; }
 @test "every heading that a test of stage 3 names exists" { headings tests/stage3-*.bats; }
