@@ -3,6 +3,8 @@
 #: make                  build all stages
 #: make demo             see the leecher work, in about ten seconds
 #: make test             all tests; make test-stage1 ... test-stage6: the tests of one stage
+#: make exercise STAGE=3 DIR=my-stage3   the tests of that chapter's exercise, on your programs
+#: make exercises        prove that each exercise can fail and can be solved
 #: make diff N=4         what stage 4 adds to stage 3
 #: make memcheck         the tests with each program under valgrind
 #: make sanitize         the tests with AddressSanitizer and UBSan
@@ -53,6 +55,12 @@ test-stage5: stage5
 test-stage6: stage6
 	@sh tests/run 6
 
+exercise:
+	@case '$(STAGE)' in [1-6]) ;; *) echo 'usage: make exercise STAGE=N [DIR=FOLDER]' >&2; exit 2 ;; esac; \
+	PROGRAMS='$(DIR)' bats tests/exercises/stage$(STAGE)-*.bats
+exercises: all
+	@sh tests/exercises/prove
+
 # README.md and what was built are left out; diff's exit code 1 only says that there is a difference.
 diff:
 	@case '$(N)' in [2-6]) ;; *) echo 'usage: make diff N=2 (up to 6)' >&2; exit 2 ;; esac; \
@@ -93,5 +101,5 @@ help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 
 .PHONY: all have-build stage1 stage2 stage3 stage4 stage5 stage6 demo test test-stage1 \
-	test-stage2 test-stage3 test-stage4 test-stage5 test-stage6 diff memcheck sanitize lint \
+	test-stage2 test-stage3 test-stage4 test-stage5 test-stage6 exercise exercises diff memcheck sanitize lint \
 	bench install uninstall clean help
