@@ -12,28 +12,85 @@ ROOT=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
 STAGES=${STAGES:-$ROOT}
 # Everything takes longer under valgrind or a sanitizer: deadlines are stretched, promises are not.
 SLOWER=${SLOWER:-1}
+# PATIENCE=SECONDS in the environment: no deadline is longer than that. For programs that are known to be wrong
+# (cat in place of repeatd), which would make every test wait to its deadline. Nothing for a program that may be
+# right: on a busy machine it would fail. A test takes part in it by wait_until, or with a deadline of its own as in:
+#     patient 10 && exits 0 timeout "$limit" repeatd ...
+PATIENCE=${PATIENCE:-}
+
+# shellcheck source=tests/lib/mark.bash
+. "$ROOT/tests/lib/mark.bash"
 
 # stage N: the programs of stage N come first in PATH; go to this test's own empty folder.
 stage() {
 	local folder
-	folder=${PROGRAMS:-$(echo "$STAGES"/stage"$1"-*)}
-	PATH=$(cd "$folder" && pwd):$PATH
-	# Every process of this test carries this mark in its environment: see marked_pids.
+	stop_at_first
+	without_debug_trap
+	folder=("$STAGES"/stage"$1"-*)
+	cd "${PROGRAMS:-${folder[0]}}" || return 1
+	PATH=$PWD:$PATH
+	# Every process of this test carries two marks: one that it may lose, in its environment, and a number
+	# that it cannot lose. The test's own folder, too, is known by the first: see marked_pids, STAY.
 	export TEST_MARK="$BATS_TEST_TMPDIR"
+	mark_this_process "$BATS_SUITE_TEST_NUMBER"
+	own_mark=$mark
 	cd "$BATS_TEST_TMPDIR" || return 1
 	umask 022
 }
 
+# stop_at_first: for tests/check -f. If a test has failed, neither this one is run nor any that would follow.
+stop_at_first() {
+	[[ -n ${FIRST_FAILURE:-} && -e $FIRST_FAILURE ]] || return 0
+	kill -INT "$PPID"
+	skip "not run"
+}
+
+# without_debug_trap: bats notes the place of every command that a test executes, in case that it fails, which
+# takes more time than all else in a test. The place of the one that has failed, or hung, is enough.
+without_debug_trap() {
+	declare -F bats_capture_stack_trace bats_error_trap bats_timeout_trap >/dev/null || return 0
+	trap - DEBUG
+	trap 'note_the_place || bats_error_trap' ERR
+	[[ -z ${BATS_TEST_TIMEOUT:-} ]] || trap 'note_the_place || :; bats_timeout_trap' ABRT
+}
+# shellcheck disable=SC2034 # what bats keeps, and looks at when a test has failed
+note_the_place() {
+	local status=$?
+	BATS_DEBUG_LAST_STACK_TRACE_IS_VALID=
+	bats_capture_stack_trace
+	BATS_DEBUG_LASTLAST_STACK_TRACE=("${BATS_DEBUG_LAST_STACK_TRACE[@]}")
+	return $status
+}
+# At the deadline bats sends TERM to the children of the test, by this function. A program that hangs may not
+# listen to it, and may have children of its own.
+bats_kill_childprocesses_of() { mark_of_process "$1" && end_marked "$mark" "$mark"; }
+
+# patient SECONDS: leaves in $limit how long we wait for something that takes at most that: see SLOWER, PATIENCE.
+patient() {
+	limit=$(($1 * SLOWER))
+	[[ -z $PATIENCE ]] || ((limit <= PATIENCE)) || limit=$PATIENCE
+}
+
+# nap SECONDS: sleeps without another process, by reading from a FIFO in which nothing will ever be.
+nap() {
+	local never=$BATS_RUN_TMPDIR/never
+	[[ -p $never ]] || mkfifo "$never" 2>/dev/null || [[ -p $never ]] || return
+	read -rt "$1" <>"$never" || :
+}
+
 # wait_until SECONDS COMMAND...: runs COMMAND until it succeeds; fails at the deadline.
 wait_until() {
-	local deadline=$((SECONDS + $1 * SLOWER + 1))
+	local limit end naps=0
+	patient "$1"
 	shift
+	end=$((${EPOCHREALTIME/[.,]/} + limit * 1000000))
 	until "$@"; do
-		if ((SECONDS > deadline)); then
-			echo "waited in vain for: $*" >&2
+		if ((${EPOCHREALTIME/[.,]/} > end)); then
+			echo "waited $limit s in vain for: $*" >&2
 			return 1
 		fi
-		sleep 0.02
+		# at first more often: most of what a test waits for comes at once
+		if ((naps++ < 5)); then nap 0.005; else nap 0.02; fi
 	done
 }
 
@@ -57,27 +114,25 @@ stat_field() {
 
 # marked_pids: every living process that carries this test's mark (the test's shell itself does not).
 marked_pids() {
-	local pid
-	for pid in $(grep -lzsxF "TEST_MARK=$TEST_MARK" /proc/[0-9]*/environ 2>/dev/null | tr -dc '0-9\n'); do
-		[[ $pid == "$$" || $pid == "$BASHPID" ]] && continue
-		alive "$pid" && echo "$pid"
-	done
-	return 0
+	local found
+	marked "$own_mark" "$own_mark"
+	# The number is also in shells that the test itself has forked; those show the environment of bats.
+	((${#found[@]} == 0)) || (
+		cd /proc && grep -lzsxF "TEST_MARK=$TEST_MARK" "${found[@]/%//environ}" | tr -dc '0-9\n'
+	)
 }
 
 # nobody_left: no process of this test lives any more.
 nobody_left() { [[ -z $(marked_pids) ]]; }
 
-# clean_up: ends whatever the test left running, by pid. For teardown.
+# clean_up: ends whatever the test has left running. For teardown.
 clean_up() {
-	local pids
-	for _ in 1 2 3 4 5; do
-		mapfile -t pids < <(marked_pids)
-		[[ ${#pids[@]} -eq 0 ]] && return 0
-		kill -KILL "${pids[@]}" 2>/dev/null
-		sleep 0.02
-	done
-	return 0
+	[[ -z ${FIRST_FAILURE:-} || ${BATS_TEST_COMPLETED:-} == 1 ]] || : >"$FIRST_FAILURE"
+	[[ -n ${own_mark:-} ]] || return 0
+	disown -a # or bash would report the death of each of its jobs
+	# a test that runs tests has 1024 marks: see mark_this_process
+	end_marked $((own_mark % 1024 ? own_mark : own_mark - 1023)) "$own_mark" || echo "some processes cannot be ended"
+	((ended < 200)) || echo "$ended processes were left running; they have been ended"
 }
 
 # fail WHAT: ends the test with words for a person.
@@ -142,9 +197,10 @@ launch() {
 # from STATE COMMAND...: runs COMMAND after sh has brought itself into that state, as in: from 'umask 0' ls
 # Exit code 137: it did not return, and was killed.
 from() {
-	local state=$1
+	local limit state=$1
 	shift
-	timeout -s KILL $((12 * SLOWER)) sh -c "$state"'; exec "$@"' sh "$@"
+	patient 12
+	timeout -s KILL "$limit" sh -c "$state"'; exec "$@"' sh "$@"
 }
 
 # descriptors PID: the open descriptors of a process, in one line.
@@ -157,19 +213,24 @@ proc_status() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 orphans_parent() { stat_field "$(sh -c 'sleep 60 >/dev/null 2>&1 3>&- 4>&- & echo "$!"')" 4; }
 
 # on_terminal SHELL-COMMAND: runs it in a session with a terminal of its own.
-on_terminal() { timeout $((10 * SLOWER)) script -qec "$1" /dev/null </dev/null >.terminal 2>&1 3>&- 4>&-; }
+on_terminal() {
+	local limit
+	patient 10
+	timeout "$limit" script -qec "$1" /dev/null </dev/null >.terminal 2>&1 3>&- 4>&-
+}
 
 # broken_by INJECT [-P PATH] COMMAND...: runs COMMAND, and lets strace spoil its system calls (strace(1), -e inject=),
 # or only those that name PATH. Words of strace itself go to ./.strace, and the leak checker cannot work under it.
 broken_by() {
-	local spoil=(-e trace="${1%%:*}" -e inject="$1")
+	local limit spoil=(-e trace="${1%%:*}" -e inject="$1")
+	patient 12
 	shift
 	if [[ $1 == -P ]]; then
 		spoil+=(-P "$2")
 		shift 2
 	fi
 	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 \
-		timeout -s KILL $((12 * SLOWER)) strace -f -qq -o /dev/null "${spoil[@]}" \
+		timeout -s KILL "$limit" strace -f -qq -o /dev/null "${spoil[@]}" \
 		sh -c 'exec 2>&9 9>&-; exec "$@"' sh "$@" 9>&2 2>.strace
 }
 needs_strace() {

@@ -1,0 +1,185 @@
+# Tells a person, or as TAP a program, how a program keeps its promises. For tests/check.
+#
+# Reads a table of promises (see tests/lib/promises.awk), then what tests/lib/batch says. Set with -v:
+# folder (where the words of the tests are), form (people, tap or list), terminal, color, verbose,
+# first (stop at the first broken promise), dir (as its owner calls it).
+#
+# Example: awk -v form=list -f tests/lib/check.awk work/x/table /dev/null
+
+BEGIN {
+	FS = "\t"
+	width = 79
+	if (color) { red = "\033[1;31m"; green = "\033[32m"; yellow = "\033[33m"; bold = "\033[1m"; plain = "\033[0m" }
+	if (terminal) erase = "\r\033[K"
+}
+
+FILENAME ~ /table$/ {
+	total = NR
+	stage[NR] = $2; number[NR] = $3; chapter[NR] = $4; section[NR] = $5; hint[NR] = $6; name[NR] = $8
+	if (!($2 in promises)) order[++stages] = $2
+	promises[$2]++
+	next
+}
+form == "list" { next }
+
+{ split($0, word, " ") }
+word[1] == "begin" { running = word[2] }
+word[1] == "ok" { settle(word[2], "kept", "") }
+word[1] == "skip" { settle(word[2], "skipped", rest(2)) }
+word[1] == "not" { settle(word[3], "BROKEN", rest(3)) }
+word[1] == "fence" { fence = rest(1) }
+{ bar() }
+
+END {
+	if (form == "list") {
+		for (i = 1; i <= total; i++) {
+			headings(i)
+			entry(sprintf("  %-6s ", stage[i] ":" number[i]), name[i])
+		}
+		exit
+	}
+	# Nobody waits for the others any more.
+	for (i = shown + 1; i <= total; i++) if (i in verdict) show(i)
+	printf "%s", erase
+	if (form != "tap") summary()
+	else for (i = 1; i <= total; i++) if (!(i in verdict)) failed++
+	exit failed > 0
+}
+
+function rest(n,    text) {
+	text = $0
+	while (n--) sub(/^[^ ]* ?/, "", text)
+	return text
+}
+
+# settle: promises are shown in their order, each as soon as those before it are settled.
+function settle(id, how, why) {
+	verdict[id] = how
+	reason[id] = why
+	count[stage[id], how]++
+	settled++
+	if (how == "BROKEN") failed++
+	if (form == "tap" && !tapped++) print "1.." total
+	while ((shown + 1) in verdict) show(++shown)
+	if (first && failed) exit
+}
+
+function show(i) {
+	if (form == "tap") return tap(i)
+	printf "%s", erase
+	headings(i)
+	if (verdict[i] == "kept") entry("  " green "kept" plain "     ", name[i])
+	if (verdict[i] == "skipped") entry("  " yellow "skipped" plain "  ", name[i] (reason[i] == "" ? "" : " (" reason[i] ")"))
+	if (verdict[i] == "BROKEN") {
+		entry("  " red "BROKEN" plain "   ", name[i])
+		words(i)
+		if (hint[i] != "") entry("           " bold "hint:" plain " ", hint[i])
+		entry("           " bold "read:" plain " ", chapter[i] ", \"" section[i] "\"")
+		entry("           " bold "again:" plain " ", again(i))
+		print ""
+	} else if (verbose) words(i)
+	delete verdict_words
+}
+
+function again(i) { return "tests/check" (dir == "" ? "" : " -d " dir) " " stage[i] ":" number[i] }
+
+function headings(i,    title) {
+	if (stage[i] != current_stage) {
+		printf "%s%s%s\n", current_stage == "" ? "" : "\n", bold "Stage " stage[i] plain, dir == "" ? "" : ", with the programs in " dir
+		current_stage = stage[i]
+		current_section = ""
+	}
+	title = section[i] (chapter[i] ~ ("^stage" stage[i]) ? "" : "  (kept from stage " substr(chapter[i], 6, 1) ")")
+	if (title != current_section) printf "\n%s\n", bold title plain
+	current_section = title
+}
+
+# entry: text behind a label, broken between words into lines that fit; the label's colours take no room.
+function entry(label, text,    bare, indent, n, i, part, line) {
+	bare = label
+	gsub(/\033\[[0-9;]*m/, "", bare)
+	indent = sprintf("%" length(bare) "s", "")
+	n = split(text, part, " ")
+	line = part[1]
+	for (i = 2; i <= n; i++) {
+		if (length(bare) + length(line) + 1 + length(part[i]) > width) {
+			print label line
+			label = indent
+			line = part[i]
+		} else line = line " " part[i]
+	}
+	print label line
+}
+
+# words: what the test said. Without -v only what is for people, and not more than a screen of it.
+function words(i,    line, n, kept, last, command) {
+	while ((getline line <(folder "/" i)) > 0) {
+		sub(/^# ?/, "", line)
+		if (verbose) { print "           " line; kept++; continue }
+		if (line ~ /^ *`.*' failed( |$)/) { command = line; continue }
+		if (line ~ /^\(?( ?from function | ?in (test )?file ).*, line [0-9]+[,)]+$/) continue
+		if (line ~ /^\/[^ ]*: line [0-9]+: +[0-9]+ Killed /) continue
+		if (line ~ /^ *see: /) continue
+		if (++kept <= 24) wrapped(line)
+	}
+	close(folder "/" i)
+	if (kept > 24 && !verbose) print "           ... and " kept - 24 " more lines: tests/check -v shows all"
+	if (verbose) return
+	if (reason[i] ~ /^timeout/) entry("           ", "It hung: after " substr(reason[i], index(reason[i], "after ") + 6) " it was ended.")
+	if (kept) return
+	sub(/^ *`/, "", command)
+	sub(/' failed.*/, "", command)
+	if (reason[i] ~ /^timeout/) entry("           ", "It was at: " command)
+	else entry("           ", "This did not hold: " command)
+}
+
+# wrapped: a line of a test; what is too long goes on below, under its own text.
+function wrapped(line,    indent, room) {
+	gsub(/[\001-\010\013-\037\177]/, "?", line)
+	match(line, /^ *([a-z]+: +)?/)
+	indent = sprintf("%" 11 + RLENGTH "s", "")
+	line = "           " line
+	for (room = 0; length(line) > width && room < 5; room++) {
+		print substr(line, 1, width)
+		line = indent substr(line, width + 1)
+	}
+	print length(line) > width ? substr(line, 1, width - 3) "..." : line
+}
+
+function tap(i,    line) {
+	print (verdict[i] == "BROKEN" ? "not ok " : "ok ") i " - " stage[i] ":" number[i] " " name[i] \
+		(verdict[i] == "skipped" ? " # SKIP " reason[i] : "")
+	if (verdict[i] == "BROKEN" || verbose) {
+		if (reason[i] != "" && verdict[i] == "BROKEN") print "# " reason[i]
+		while ((getline line <(folder "/" i)) > 0) print line
+		close(folder "/" i)
+		if (verdict[i] == "BROKEN" && hint[i] != "") print "# hint: " hint[i]
+	}
+}
+
+function bar(    done, text) {
+	if (!terminal || form == "tap" || !total) return
+	done = int(20 * settled / total)
+	text = sprintf("%.*s%.*s", done, "####################", 20 - done, "....................")
+	text = "[" text "] " settled " of " total (failed ? ", " failed " broken" : "") "  " name[running]
+	printf "%s%s", erase, substr(text, 1, width)
+}
+
+function summary(    i, s, kept, left, next_one, line) {
+	for (s = 1; s <= stages; s++) {
+		kept = count[order[s], "kept"] + 0
+		left = promises[order[s]] - kept - count[order[s], "BROKEN"] - count[order[s], "skipped"]
+		next_one = 0
+		for (i = 1; i <= total && !next_one; i++)
+			if (stage[i] == order[s] && verdict[i] == "BROKEN") next_one = i
+		line = kept " of " promises[order[s]] " promises kept"
+		if (count[order[s], "skipped"]) line = line ", " count[order[s], "skipped"] " skipped"
+		if (left) line = line ", " left " not run"
+		if (left && !first) failed++
+		if (next_one) line = line ", next: " name[next_one]
+		if (s == 1) print ""
+		entry((next_one ? red : green) "stage " order[s] plain ": ", line)
+		if (next_one) print "         " again(next_one)
+	}
+	if (fence != "") entry("", fence)
+}
