@@ -8,7 +8,7 @@
 #: make diff N=4         what stage 4 adds to stage 3
 #: make memcheck         the tests with each program under valgrind
 #: make sanitize         the tests with AddressSanitizer and UBSan
-#: make lint             clang-format, clang-tidy, cppcheck, gcc -fanalyzer, shellcheck
+#: make lint             clang-format, clang-tidy, cppcheck, gcc -fanalyzer, shellcheck, mandoc
 #: make bench            measurements beside other tools; sh tests/deps --bench installs those
 #: make install          PREFIX (default /usr/local), DESTDIR; make uninstall undoes it
 #: make clean            remove what was built
@@ -61,10 +61,10 @@ exercise:
 exercises: all
 	@sh tests/exercises/prove
 
-# README.md and what was built are left out; diff's exit code 1 only says that there is a difference.
+# README.md, manuals and what was built are left out; diff's exit code 1 only says that there is a difference.
 diff:
 	@case '$(N)' in [2-6]) ;; *) echo 'usage: make diff N=2 (up to 6)' >&2; exit 2 ;; esac; \
-	diff -ruN -x README.md -x '*.o' -x forkoff -x detach -x repeatd -x repeatctl \
+	diff -ruN -x README.md -x '*.[15]' -x '*.o' -x forkoff -x detach -x repeatd -x repeatctl \
 		-x leecher -x leecherctl stage$$(($(N) - 1))-* stage$(N)-* || test $$? -eq 1
 
 memcheck:

@@ -12,7 +12,7 @@
 
 #define VERSION "1.0"
 
-static const char usage[] = "usage: leecherctl [-c CONFIG] [-t SECONDS] COMMAND [NAME]\n"
+static const char usage[] = "usage: leecherctl [-c CONFIG] [-t SECONDS] COMMAND [ARG]\n"
 			    "       leecherctl -h | -V\n";
 static const char help[] =
     "  -c CONFIG   the leecher's (default $XDG_CONFIG_HOME/leecher/leecher.conf)\n"

@@ -44,12 +44,13 @@ alone() {
 	[[ -n ${CI-} ]] || skip "it takes long; .ci/run does it"
 	folder=$(echo "$ROOT/stage$1"-*)
 	mkdir alone
-	cp "$folder"/*.[ch] "$folder"/Makefile alone
+	cp "$folder"/*.[ch15] "$folder"/Makefile alone
 	before=$(ls alone)
 	make -C alone CFLAGS='-O0 -Wall -Wextra' >output 2>&1 || fail "make failed" "$(<output)"
 	expect "warnings" "" "$(grep -i warning output || true)"
 	make -C alone install DESTDIR="$PWD/place" PREFIX=/usr >output 2>&1 || fail "make install failed" "$(<output)"
 	[[ -n $(find place/usr/bin -type f -perm -u+x) ]] || fail "make install installed no program"
+	expect "installed manuals" "$(cd alone && echo *.[15])" "$(cd place/usr/share/man && find . -type f | sed 's|.*/||' | sort | paste -sd ' ')"
 	make -C alone uninstall DESTDIR="$PWD/place" PREFIX=/usr >output 2>&1 || fail "make uninstall failed" "$(<output)"
 	expect "what make uninstall leaves" "" "$(find place ! -type d)"
 	make -C alone clean >output 2>&1 || fail "make clean failed" "$(<output)"
