@@ -8,6 +8,7 @@
 #: make diff N=4         what stage 4 adds to stage 3
 #: make new NAME=mydaemon FROM=stage4 [DIR=...]
 #:                       the stage as a project of your own, under a name of your own (DIR: ../NAME)
+#: make new-prove        proves make new: each stage is made, built, and tested under other names
 #: make memcheck         the tests with each program under valgrind
 #: make sanitize         the tests with AddressSanitizer and UBSan
 #: make lint             clang-format, clang-tidy, cppcheck, gcc -fanalyzer, shellcheck
@@ -71,6 +72,9 @@ diff:
 
 new:
 	@sh tests/new '$(NAME)' '$(FROM)' '$(DIR)'
+new-prove:
+	@sh tests/deps --check ci
+	@sh tests/new-prove $(STAGE)
 
 memcheck:
 	@sh tests/memcheck $(STAGE)
