@@ -75,6 +75,7 @@ new:
 new-prove:
 	@sh tests/deps --check ci
 	@sh tests/new-prove $(STAGE)
+.PHONY: new new-prove
 
 memcheck:
 	@sh tests/memcheck $(STAGE)
