@@ -6,6 +6,9 @@
 #: make exercise STAGE=3 DIR=my-stage3   the tests of that chapter's exercise, on your programs
 #: make exercises        prove that each exercise can fail and can be solved
 #: make diff N=4         what stage 4 adds to stage 3
+#: make new NAME=mydaemon FROM=stage4 [DIR=...]
+#:                       the stage as a project of your own, under a name of your own (DIR: ../NAME)
+#: make new-prove        proves make new: each stage is made, built, and tested under other names
 #: make memcheck         the tests with each program under valgrind
 #: make sanitize         the tests with AddressSanitizer and UBSan
 #: make lint             clang-format, clang-tidy, cppcheck, gcc -fanalyzer, shellcheck, mandoc
@@ -66,6 +69,13 @@ diff:
 	@case '$(N)' in [2-6]) ;; *) echo 'usage: make diff N=2 (up to 6)' >&2; exit 2 ;; esac; \
 	diff -ruN -x README.md -x '*.[15]' -x '*.o' -x forkoff -x detach -x repeatd -x repeatctl \
 		-x leecher -x leecherctl stage$$(($(N) - 1))-* stage$(N)-* || test $$? -eq 1
+
+new:
+	@sh tests/new '$(NAME)' '$(FROM)' '$(DIR)'
+new-prove:
+	@sh tests/deps --check ci
+	@sh tests/new-prove $(STAGE)
+.PHONY: new new-prove
 
 memcheck:
 	@sh tests/memcheck $(STAGE)

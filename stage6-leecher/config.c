@@ -328,7 +328,7 @@ check_whole(struct config *config)
 		config->to[strlen(config->to) - 1] = '\0';
 	if (!given(config, "state"))
 		(void)snprintf(config->state, sizeof config->state, "%.*s/.leecher",
-		    (int)sizeof config->state - 10, config->to);
+		    (int)(sizeof config->state - sizeof "/.leecher"), config->to);
 	return NULL;
 }
 

@@ -185,9 +185,9 @@ unknown() {
 
 @test "no rsync in PATH: said" {
 	echo hello >from/x
-	local leecher
-	leecher=$(command -v leecher)
-	PATH=$PWD/nowhere exits 1 "$leecher" -c leecher.conf once
+	local ours
+	ours=$(command -v leecher)
+	PATH=$PWD/nowhere exits 1 "$ours" -c leecher.conf once
 	said 'rsync.*(not found|No such file)'
 	untouched
 }
@@ -197,9 +197,9 @@ unknown() {
 	config_ssh
 	mkdir bin
 	ln -s "$(command -v rsync)" bin/rsync
-	local leecher
-	leecher=$(command -v leecher)
-	PATH=$PWD/bin exits 1 "$leecher" -c leecher.conf once
+	local ours
+	ours=$(command -v leecher)
+	PATH=$PWD/bin exits 1 "$ours" -c leecher.conf once
 	said 'ssh.*(not found|No such file)'
 }
 
