@@ -24,9 +24,12 @@ stage() {
 	umask 022
 }
 
+# patience SECONDS: as many, or $PATIENCE where that is fewer: who knows that most of it will fail need not wait.
+patience() { echo "$((${PATIENCE:-$1} < $1 ? PATIENCE : $1))"; }
+
 # wait_until SECONDS COMMAND...: runs COMMAND until it succeeds; fails at the deadline.
 wait_until() {
-	local deadline=$((SECONDS + $1 * SLOWER + 1))
+	local deadline=$((SECONDS + $(patience "$1") * SLOWER + 1))
 	shift
 	until "$@"; do
 		if ((SECONDS > deadline)); then
