@@ -103,6 +103,16 @@ WRONG="stage1-fork/README.md, What is still wrong"
 	expect_like "stderr" '^forkoff: .+: .+' "$err" "$SEE"
 }
 
+@test "COMMAND learns how its own children end" {
+	# Who inherits an ignored SIGCHLD has its children reaped unseen: wait(2). Not from a shell, which may change that.
+	exits 0 forkoff python3 -c 'import os
+pid = os.fork() or os._exit(7)
+code = os.waitpid(pid, 0)[1] >> 8
+os.symlink(str(code), "code")'
+	wait_until 10 nobody_left
+	expect "exit code of a child of COMMAND" 7 "$(readlink code || cat .err)" "$SEE"
+}
+
 @test "the child says why it cannot execute COMMAND, and ends" {
 	exits 0 forkoff /no/such/command
 	wait_until 10 nobody_left
