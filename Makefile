@@ -12,6 +12,9 @@
 #: make memcheck         the tests with each program under valgrind
 #: make sanitize         the tests with AddressSanitizer and UBSan
 #: make lint             clang-format, clang-tidy, cppcheck, gcc -fanalyzer, shellcheck, mandoc
+#: make bugs             prove that each of tests/bugs/ is caught; STAGE=N, BUG=NAME, ALL=1: all that ALL takes
+#: make bug              bugs for you to find; make bug BUG=NAME puts one into work/NAME, then
+#:                       make hint BUG=NAME, make answer BUG=NAME; FRESH=1 begins anew
 #: make bench            measurements beside other tools; sh tests/deps --bench installs those
 #: make install          PREFIX (default /usr/local), DESTDIR; make uninstall undoes it
 #: make clean            remove what was built
@@ -81,6 +84,15 @@ memcheck:
 	@sh tests/memcheck $(STAGE)
 sanitize:
 	@CC='$(CC)' sh tests/sanitize $(STAGE)
+bugs: all
+	@stage='$(STAGE)' all='$(ALL)'; \
+	CC='$(CC)' sh tests/bugs-prove $${stage:+-s "$$stage"} $${all:+-a} $(BUG)
+bug:
+	@set -- list $(STAGE); [ -z '$(BUG)' ] || set -- put '$(BUG)'; FRESH='$(FRESH)' sh tests/bug "$$@"
+hint:
+	@MORE='$(MORE)' sh tests/bug hint $(BUG)
+answer:
+	@sh tests/bug answer $(BUG)
 lint:
 	@sh tests/lint
 bench: all
@@ -111,5 +123,5 @@ help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 
 .PHONY: all have-build stage1 stage2 stage3 stage4 stage5 stage6 demo test test-stage1 \
-	test-stage2 test-stage3 test-stage4 test-stage5 test-stage6 exercise exercises diff memcheck sanitize lint \
-	bench install uninstall clean help
+	test-stage2 test-stage3 test-stage4 test-stage5 test-stage6 exercise exercises diff new \
+	new-prove memcheck sanitize bugs bug hint answer lint bench install uninstall clean help

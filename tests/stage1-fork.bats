@@ -12,7 +12,7 @@ setup_file() {
 	# These tests take milliseconds each; bats would wait a whole second before each pair.
 	export BATS_NO_PARALLELIZE_WITHIN_FILE=true
 	# A launcher that does not return must not hold up the others.
-	export BATS_TEST_TIMEOUT=$((15 * SLOWER))
+	export BATS_TEST_TIMEOUT=$(($(patience 15) * SLOWER))
 }
 
 SEE="stage1-fork/README.md, What you should see"
@@ -101,6 +101,16 @@ WRONG="stage1-fork/README.md, What is still wrong"
 @test "a pid that cannot be printed is a failure of forkoff: exit 125" {
 	exits 125 from 'exec >/dev/full' forkoff true
 	expect_like "stderr" '^forkoff: .+: .+' "$err" "$SEE"
+}
+
+@test "COMMAND learns how its own children end" {
+	# Who inherits an ignored SIGCHLD has its children reaped unseen: wait(2). Not from a shell, which may change that.
+	exits 0 forkoff python3 -c 'import os
+pid = os.fork() or os._exit(7)
+code = os.waitpid(pid, 0)[1] >> 8
+os.symlink(str(code), "code")'
+	wait_until 10 nobody_left
+	expect "exit code of a child of COMMAND" 7 "$(readlink code || cat .err)" "$SEE"
 }
 
 @test "the child says why it cannot execute COMMAND, and ends" {

@@ -15,7 +15,7 @@ setup_file() {
 	# These tests take milliseconds each; bats would wait a whole second before each pair.
 	export BATS_NO_PARALLELIZE_WITHIN_FILE=true
 	# A launcher that does not return must not hold up the others.
-	export BATS_TEST_TIMEOUT=$((15 * SLOWER))
+	export BATS_TEST_TIMEOUT=$(($(patience 15) * SLOWER))
 }
 
 TRUTH="stage2-daemon/README.md, The truth about the launch"
@@ -254,6 +254,16 @@ a_terminal() {
 	expect_like "took too long" "$form" "$err" "$TRUTH"
 }
 
+@test "the reason that is given is that of the call that failed" {
+	mkdir dir
+	export LC_ALL=C
+	refused 125 '.*nowhere.*: No such file or directory' detach -C nowhere true
+	refused 125 '.*nowhere/file: No such file or directory' detach -o nowhere/file true
+	refused 125 '.*dir: Is a directory' detach -o dir true
+	refused 125 '.*dir: Is a directory' detach -e dir true
+	refused 126 '.*: Permission denied' detach ./dir
+}
+
 @test "-t is over with the launch: COMMAND itself may take longer" {
 	exits 0 detach -t "$SLOWER" sh -c "sleep $SLOWER.3; touch '$PWD/through'"
 	wait_until 10 test -e through
@@ -345,7 +355,8 @@ a_terminal() {
 }
 
 @test "COMMAND has a session of its own also if the launcher leads one" {
-	launch setsid --wait sh -c 'echo $$ >leader; "$@"' sh detach
+	# From a prompt, a launcher leads its process group; who leads one cannot make a session.
+	launch setsid --wait sh -c 'echo $$ >leader; exec "$@"' sh detach
 	[[ $(stat_field "$pid" 6) != "$(<leader)" ]] || fail "COMMAND is in the launcher's session" "  see:      $STATE"
 }
 
