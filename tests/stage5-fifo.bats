@@ -679,7 +679,8 @@ refused() {
 
 @test "several commands in one write are taken one by one" {
 	idle_daemon
-	printf 'pause\ninterval 1234.5\nresume\ninterval 4321.5\npause\n' >repeatd.ctl
+	printf 'pause\ninterval 1234.5\nresume\ninterval 4321.5\npause\n' >commands
+	cat commands >repeatd.ctl # one write; the shell's own printf would make one of each line
 	exits 0 repeatctl status
 	expect_like "the status" '4321\.5' "$out" "$protocol"
 	paused || fail "the last pause is missing: $(state)" "  see:      $protocol"
@@ -687,12 +688,14 @@ refused() {
 }
 
 @test "one command in several writes is put together" {
+	local piece
 	idle_daemon
-	{
-		printf 'inter'
-		printf 'val 4321'
-		printf '.5\n'
-	} >repeatd.ctl
+	exec 6>repeatd.ctl
+	for piece in inter 'val 4321' $'.5\n'; do
+		printf %s "$piece" >&6
+		fifo eaten repeatd.ctl 6>&- # or else one read takes two pieces
+	done
+	exec 6>&-
 	exits 0 repeatctl status
 	expect_like "the status" '4321\.5' "$out" "$protocol"
 	expect "warning lines" 0 "$(warnings)" "$protocol"
@@ -940,6 +943,14 @@ costs_one_warning() {
 	wait_until 3 lets_go repeatd.ctl.gone
 }
 
+@test "a client that died and left its FIFO behind does not hang the daemon" {
+	idle_daemon
+	mkfifo -m 600 repeatd.ctl.dead # nobody reads it
+	echo '@dead status' >repeatd.ctl
+	within 2500 exits 0 "${limited[@]}" repeatctl -t 2 status
+	expect "warning lines" 0 "$(warnings)" "$clients"
+}
+
 @test "stop does not wait for a client that never reads" {
 	idle_daemon
 	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 1
@@ -1168,6 +1179,31 @@ costs_one_warning() {
 	alive "$pid" || fail "the second line was obeyed" "  see:      $control"
 }
 
+# calls_of_repeatctl CALLS: what repeatctl does with the FIFOs, one call a line, in order. Its own is shown as ./repeatd.ctl.ID.
+calls_of_repeatctl() {
+	needs_strace
+	ASAN_OPTIONS=detect_leaks=0 strace -s 9999 -y -e trace="$1" -o calls repeatctl status >answer 2>&1 3>&- 4>&- ||
+		fail "repeatctl under strace" "$(<answer)"
+	grep -E '^(open|openat|write|writev|pwrite64)\(.*repeatd\.ctl' calls
+}
+
+@test "repeatctl gives its command in a single write" {
+	idle_daemon
+	calls_of_repeatctl write,writev,pwrite64 >seen
+	expect_like "writes to the FIFO" '^[^@]*@[^ ]* status\\n", [0-9]+\) = [0-9]+$' "$(<seen)" "$protocol"
+	expect "how many" 1 "$(wc -l <seen)" "$protocol"
+}
+
+@test "repeatctl listens to its own FIFO before it asks" {
+	local asked heard
+	idle_daemon
+	calls_of_repeatctl open,openat,write,writev >seen
+	heard=$(grep -nE '^open.*repeatd\.ctl\.[A-Za-z0-9]+"?.*O_RD' seen | head -n 1 | cut -d: -f1)
+	asked=$(grep -nE '^write.*@' seen | head -n 1 | cut -d: -f1)
+	[[ -n $heard && -n $asked ]] || fail "not seen how it asks and listens" "$(<seen)"
+	((heard < asked)) || fail "it asks before it listens" "$(<seen)" "  see:      $control"
+}
+
 @test "a command too long for one line is refused by repeatctl itself" {
 	idle_daemon
 	within 2500 exits 2 "${limited[@]}" repeatctl -t 60 "$(head -c 5000 /dev/zero | tr '\0' x)"
@@ -1249,6 +1285,7 @@ comes_back() {
 @test "a command that waits in the FIFO when the FIFO is deleted is obeyed" {
 	serve -i 1 start true
 	kill -STOP "$pid"
+	wait_until 5 same 'stat_field "$pid" 3' T
 	echo pause >repeatd.ctl
 	rm repeatd.ctl
 	kill -CONT "$pid"

@@ -83,7 +83,7 @@ refused() {
 		printf '[source]\nfrom = %s\n[destination]\nmode = %s\nto = %s\n' "$PWD/from" "$bad" "$PWD/to" >leecher.conf
 		refused 4 destination mode
 	done
-	for pair in daemon.interval=often report.markers=perhaps report.timeout=x; do
+	for pair in daemon.interval=often report.markers=perhaps report.markers=es report.markers= report.timeout=x; do
 		config "$pair"
 		key=${pair#*.}
 		refused '[0-9]+' "${pair%%.*}" "${key%%=*}"
@@ -169,6 +169,18 @@ refused() {
 	expect "what was there while it was full" a-small "$(grep -v 'b-big.log' there)"
 	expect "exit code with room" 0 "$(cat again.code)"
 	[[ -e good ]]
+}
+
+@test "a link in the place of the state directory is refused" {
+	mkdir elsewhere
+	ln -s ../elsewhere to/.leecher
+	echo hello >from/x
+	for verb in once start run; do
+		exits 2 timeout 20 leecher -c leecher.conf "$verb"
+		expect_like "the words" "^leecher: .*\.leecher: ." "$err"
+	done
+	expect "files where it leads" '' "$(find elsewhere -type f)"
+	gone to/x
 }
 
 # --- the source --------------------------------------------------------------------------------

@@ -320,6 +320,13 @@ teardown() { clean_up; }
 	same from to
 }
 
+@test "names that differ only in capitals, or by an underscore, are different items" {
+	for name in Film film a_b axb 'a%' abc; do echo "$name" >from/"$name"; done
+	once 0
+	rm -r to/.leecher
+	same from to
+}
+
 @test "odd names come over rsync:// byte for byte" {
 	local name
 	for name in $'new\nline' '[ab]' a $'latin-\xe4\xff' ' two  spaces ' '\#012'; do

@@ -188,6 +188,18 @@ for path in sys.argv[1:]:
 	expect "signals" '0000000000000000 0000000000000000' "$(awk '{ print $2 }' signals | paste -sd' ')"
 }
 
+@test "the words of a hook's setting reach it as they are, and no shell sees them" {
+	program hook <<-END
+		printf '<%s>' "\$@" >$PWD/words.new
+		mv $PWD/words.new $PWD/words
+	END
+	echo hello >from/x
+	config report.on_done="$PWD/hook 'a  b' '\$(touch $PWD/shot)' ';x' '*' \$HOME"
+	once 0
+	expect "its words" "<a  b><\$(touch $PWD/shot)><;x><*><\$HOME>" "$(cat words)"
+	gone shot
+}
+
 @test "downloads go on while a hook runs" {
 	echo a >from/a
 	echo b >from/b

@@ -121,6 +121,61 @@ cut_off() {
 	wait_until 5 nobody_left
 }
 
+@test "an rsync that is killed in the middle has failed, and nothing is published" {
+	local code=0
+	sample from/big 3000000
+	config source.rsync=--bwlimit=1500
+	once_behind
+	wait_until 20 holding 300000
+	kill -KILL "$(pgrep -P "$pass" -x rsync)"
+	wait "$pass" || code=$?
+	expect "exit code" 1 "$code"
+	expect "what is there" '' "$(published)"
+	config
+	once 0
+	same from/big to/big
+}
+
+@test "an item of which rsync could not read a part is not published" {
+	local rsync
+	rsync=$(command -v rsync)
+	sample from/dir/a 100
+	sample from/dir/unreadable 100
+	# as rsync does it: all the others come, and it ends with 23
+	program bin/rsync <<-END
+		case " \$* " in *" --list-only "*) exec $rsync "\$@" ;; esac
+		$rsync --exclude=unreadable "\$@" || exit
+		echo 'rsync: [sender] read errors mapping "unreadable": Input/output error (5)' >&2
+		exit 23
+	END
+	PATH=$PWD/bin:$PATH
+	once 1
+	gone to/dir
+	said 'dir.*(Input/output error|23)'
+}
+
+@test "nothing is published while an rsync of an earlier life still writes to it" {
+	local rsync
+	rsync=$(command -v rsync)
+	sample from/x 1000
+	# the first one has the file open, and its child writes to it later, whatever becomes of the others
+	program bin/rsync <<-END
+		case " \$* " in *" --list-only "*) exec $rsync "\$@" ;; esac
+		[ ! -e $PWD/second ] || exec $rsync "\$@"
+		cd $PWD/to/.leecher/incoming/* && exec 8>>x
+		sh -c 'touch $PWD/begun; sleep 1.5; echo late >&8; touch $PWD/late' &
+		wait
+	END
+	PATH=$PWD/bin:$PATH
+	leech 0 start
+	wait_until 10 exists begun
+	touch second
+	kill -KILL "${out##* }"
+	once 0
+	wait_until 10 exists late
+	same from/x to/x
+}
+
 @test "killed at any moment of a pass, the next pass brings everything here once" {
 	for name in a b c d; do sample "from/$name" 50000; done
 	mkdir from/dir
@@ -161,14 +216,25 @@ cut_off() {
 	((deaths > 0)) || fail "it was never killed"
 }
 
-@test "data is on disk before its item is published" {
+# traced_once: from/x is pulled under strace; the line of ./trace in which it gets its final name is $publish.
+traced_once() {
 	needs_strace
 	sample from/x 10000
 	ASAN_OPTIONS=detect_leaks=0 strace -f -y -o trace -e trace=fsync,fdatasync,syncfs,sync,rename,renameat,renameat2 leecher -c leecher.conf once 3>&- </dev/null
 	publish=$(grep -nE 'rename.*/to(/|>, ")x"' trace | head -1 | cut -d: -f1)
 	[[ -n $publish ]] || fail "no rename to to/x seen" "$(cat trace)"
-	head -n "$publish" trace | grep -Eq 'syncfs\(|[^f]sync\(\)|(fsync|fdatasync)\([0-9]+<[^>]*incoming/' ||
+}
+
+@test "data is on disk before its item is published" {
+	traced_once
+	head -n "$publish" trace | grep -Eq 'syncfs\(|[^f]sync\(\)|(fsync|fdatasync)\([0-9]+<[^>]*incoming/[0-9]+/x>' ||
 		fail "not synced before: $(sed -n "${publish}p" trace)" "$(cat trace)"
+}
+
+@test "the new name is on disk before the ledger says that the item is done" {
+	traced_once
+	next=$(tail -n +$((publish + 1)) trace | grep -m 1 -E 'sync(fs)?\(')
+	expect_like "the first sync after the rename" 'syncfs\(|[^f]sync\(\)|fsync\([0-9]+<[^>]*/to>' "$next"
 }
 
 # --- the end of `once` -------------------------------------------------------------------------
@@ -287,6 +353,22 @@ cut_off() {
 	ctl 0 retry x
 	more() { (($(tries) > 10)); }
 	wait_until 10 more
+}
+
+@test "of what rsync says over and over, no more than a few megabytes are kept" {
+	local rsync kept
+	rsync=$(command -v rsync)
+	echo hello >from/x
+	program bin/rsync <<-END
+		case " \$* " in *" --list-only "*) exec $rsync "\$@" ;; esac
+		yes 'rsync: [sender] the same thing over and over again' | head -c 15000000 >&2
+		exit 23
+	END
+	PATH=$PWD/bin:$PATH
+	once 1
+	said 'over and over'
+	kept=$(find to -type f -printf '%s\n' | sort -n | tail -n 1)
+	((kept < 5000000)) || fail "the largest file under to/" "  expected: less than 5 MB" "  came:     $kept bytes"
 }
 
 @test "an item that waits for its next try is not lost when leecher starts anew" {

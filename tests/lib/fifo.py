@@ -12,6 +12,7 @@ a shell cannot open a FIFO for reading before there is a writer, nor watch one f
     fifo.py hasty FIFO TIMES               clients that ask and are gone before the answer
     fifo.py unopened PATH... -- COMMAND... runs COMMAND; prints "untouched", or what happened to the FIFOs PATH
     fifo.py fill FIFO                      writes newlines until not one more fits
+    fifo.py eaten FIFO                     returns when nothing is left in it to read
     fifo.py daemon FIFO SIZE               answers one line with "ok" and SIZE bytes of body
     fifo.py mumble FIFO                    takes one line, begins an answer and never ends it
     fifo.py break_off FIFO                 takes one line, opens the reply FIFO, and goes without a word
@@ -24,6 +25,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 
 PATIENCE = 30 * float(os.environ.get("SLOWER") or 1)
@@ -240,6 +242,15 @@ def fill(fifo):
             pass
 
 
+def eaten(fifo):
+    fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)  # a second reader that does not read
+    deadline = time.monotonic() + PATIENCE
+    while any(fcntl.ioctl(fd, termios.FIONREAD, bytes(4))):
+        if time.monotonic() > deadline:
+            raise TimeoutError("nobody reads")
+        time.sleep(0.002)
+
+
 def line_from(fifo):
     """Makes FIFO, takes one line from it, and returns the path of the asker's reply FIFO."""
     os.mkfifo(fifo, 0o600)
@@ -274,7 +285,7 @@ def leave_socket(path):
 def main():
     jobs = {
         "ask": lambda *a: show(ask(*a)), "piecewise": piecewise, "patient": patient, "crowd": crowd,
-        "mute": mute, "deaf": deaf, "hasty": hasty, "unopened": unopened, "fill": fill,
+        "mute": mute, "deaf": deaf, "hasty": hasty, "unopened": unopened, "fill": fill, "eaten": eaten,
         "daemon": daemon, "mumble": mumble, "break_off": break_off, "socket": leave_socket,
     }
     signal.alarm(int(2 * PATIENCE))  # whatever hangs, we do not

@@ -57,7 +57,11 @@ lives() { alive "$1" || fail "$2" "  expected: process $1 lives" "  came:     it
 absent() { [[ ! -e $1 && ! -L $1 ]] || fail "$1" "  expected: no such file" "  came:     $(ls -ld "$1")" ${2:+"  see:      $2"}; }
 
 # lines FILE [REGEX]: how many lines of FILE match. No file has no lines.
-lines() { LC_ALL=C grep -aEc -- "${2:-}" "$1" 2>/dev/null || true; }
+lines() {
+	local count
+	count=$(LC_ALL=C grep -aEc -- "${2:-}" "$1" 2>/dev/null) || true
+	echo "${count:-0}"
+}
 
 # has_lines COUNT FILE [REGEX]: at least so many; for wait_until.
 has_lines() { (($(lines "$2" "${3:-}") >= $1)); }
