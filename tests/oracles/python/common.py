@@ -86,13 +86,13 @@ def options(name, usage, letters, arguments, bad_usage):
 
 def seconds(what, text, bad_usage):
     """Seconds, with decimals: digits and one point, nothing else."""
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?|\.[0-9]+", text, re.ASCII) or float(text) > 1e9:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text, re.ASCII) or float(text) > 1e9:
         raise Failure(bad_usage, "%s %s: not a number of seconds" % (what, text))
     return float(text)
 
 
 def count(what, text, bad_usage):
-    if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or int(text) == 0:
+    if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII):
         raise Failure(bad_usage, "%s %s: not a number of times" % (what, text))
     return int(text)
 
@@ -312,3 +312,229 @@ def sweep(middle, pid):
         os.waitpid(middle, 0)
     except OSError:
         pass
+
+
+# ---- stage 3: who is running?
+
+class Pidfile:
+    """Who holds the lock on this file runs. What stands in it is for people."""
+
+    # struct flock: type, whence, start, length, pid
+    FLOCK = "hhqqi4x"
+
+    def __init__(self, path, shown):
+        self.path, self.shown, self.fd = path, shown, None
+
+    def open(self, flags):
+        """Opens the file without following links; refuses what is not a regular file of ours."""
+        try:
+            self.fd = os.open(self.path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, 0o644)
+            found = os.fstat(self.fd)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            why = "a symbolic link, refused" if error.errno == errno.ELOOP else os.strerror(error.errno)
+            raise Failure(1, "%s: %s" % (self.shown, why)) from error
+        if not stat.S_ISREG(found.st_mode):
+            raise Failure(1, self.shown + ": not a regular file, refused")
+        if found.st_uid != os.geteuid() or found.st_nlink > 1:
+            raise Failure(1, self.shown + ": not a file of ours alone, refused")
+
+    def close(self):
+        os.close(self.fd)
+        self.fd = None
+
+    def holder(self, lock=fcntl.F_RDLCK):
+        """The pid of the process whose lock stands in the way of ours, or None. A read lock asks for daemons only."""
+        ask = struct.pack(self.FLOCK, lock, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = struct.unpack(self.FLOCK, fcntl.fcntl(self.fd, fcntl.F_GETLK, ask))
+        if kind == fcntl.F_RDLCK:
+            raise Failure(1, self.shown + ": somebody keeps a read lock on it")
+        return None if kind == fcntl.F_UNLCK else pid
+
+    def still_ours(self):
+        """True while the name leads to the file that we have locked. Opens nothing: a close would drop the lock."""
+        try:
+            return os.path.samestat(os.lstat(self.path), os.fstat(self.fd))
+        except OSError:
+            return False
+
+    def take(self):
+        """Locks the file and writes our pid into it, or fails and names who runs."""
+        try:
+            while self.fd is None:
+                self.open(os.O_RDWR | os.O_CREAT)
+                try:
+                    fcntl.lockf(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    taken = True
+                except (PermissionError, BlockingIOError):
+                    pid, taken = self.holder(fcntl.F_WRLCK), False
+                    if pid is not None:
+                        raise Failure(1, "already running, pid %d" % pid) from None
+                # It may have been deleted or replaced between the open and the lock.
+                if not taken or not self.still_ours():
+                    self.close()
+        except FileNotFoundError as error:
+            raise Failure(1, because(self.shown, error)) from error
+        try:
+            os.ftruncate(self.fd, 0)
+            write_all(self.fd, b"%d\n" % os.getpid())
+        except OSError as error:
+            self.remove()
+            raise Failure(1, because(self.shown, error)) from error
+
+    def remove(self):
+        """Under the lock, and only if it is the one that we made. The lock itself goes with the process."""
+        if self.still_ours():
+            os.unlink(self.path)
+
+    def find(self):
+        """The pid and a handle of who runs, or None. With the handle no stranger can be meant."""
+        try:
+            self.open(os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            while True:
+                pid = self.holder()
+                if pid is None:
+                    return None
+                try:
+                    handle = os.pidfd_open(pid)
+                except ProcessLookupError:
+                    continue
+                if self.holder() == pid:
+                    return pid, handle
+                os.close(handle)
+        finally:
+            self.close()
+
+
+def status(pidfile):
+    """Says who runs. Returns the code that the LSB gives it."""
+    try:
+        pidfile.open(os.O_RDONLY)
+        pid = pidfile.holder()
+    except FileNotFoundError:
+        say("not running")
+        return 3
+    except Failure as failure:
+        raise Failure(4, "cannot tell by " + failure.text) from failure
+    if pid is None:
+        say("dead, but the pid file remains")
+        return 1
+    say("running, pid %d" % pid)
+    return 0
+
+
+def stop(pidfile, patience):
+    """TERM, and after 'patience' seconds KILL. Returns when the daemon is gone."""
+    found = pidfile.find()
+    if found is None:
+        say("not running")
+        return 0
+    pid, handle = found
+    for number, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, None)):
+        try:
+            signal.pidfd_send_signal(handle, number)
+        except ProcessLookupError:
+            break
+        except OSError as error:
+            raise Failure(1, because("stopping pid %d" % pid, error)) from error
+        if select.select([handle], [], [], wait)[0]:
+            break
+    os.close(handle)
+    say("stopped, pid %d" % pid)
+    return 0
+
+
+def start(service, settings):
+    """Launches service(settings, ready) as a daemon, and says so when it is ready."""
+    def work(tell):
+        os._exit(service(settings, lambda: tell(b"ready")))
+
+    pid, _ = launch(work, 60, 1, settings.umask, settings.directory)
+    say("started, pid %d" % pid)
+    return 0
+
+
+def run(service, settings):
+    """The same in the foreground: with our parent and in our session."""
+    os.umask(settings.umask)
+    try:
+        os.chdir(settings.directory)
+    except OSError as error:
+        raise Failure(1, because(settings.directory, error)) from error
+    return service(settings, lambda: None)
+
+
+class Settings:
+    """What the command line of repeatd says."""
+
+    LETTERS = "p:o:C:m:i:n:t:"
+
+    def __init__(self, found):
+        self.log_shown, self.pid_shown = found.get("o", "repeatd.log"), found.get("p", "repeatd.pid")
+        self.directory = found.get("C", "/")
+        self.umask = octal("-m", found.get("m", "027"), 2)
+        self.interval = seconds("-i", found.get("i", "5"), 2)
+        self.times = count("-n", found["n"], 2) if "n" in found else None
+        self.patience = seconds("-t", found.get("t", "10"), 2)
+        try:
+            # relative names mean the caller's directory, from which we go away
+            self.log = "-" if self.log_shown == "-" else os.path.join(os.getcwd(), self.log_shown)
+            self.pidfile = Pidfile(os.path.join(os.getcwd(), self.pid_shown), self.pid_shown)
+        except OSError as error:
+            raise Failure(1, because("the current directory", error)) from error
+        self.environment = environment()
+        self.command = self.paths = None
+
+    def take_command(self, command):
+        self.command = command
+        self.paths = places(os.fsencode(command[0]), self.environment)
+
+
+def serve(service, settings, rest):
+    """Does what the verb says. Returns the exit status."""
+    verb, command = (rest[0], rest[1:]) if rest else (None, [])
+    if verb not in ("start", "stop", "restart", "status", "run"):
+        raise Failure(2, "VERB: start, stop, restart, status or run" if verb is None else verb + ": no such verb")
+    if verb in ("start", "restart", "run"):
+        if not command:
+            raise Failure(2, verb + ": COMMAND is missing")
+        settings.take_command(command)
+    if verb == "status":
+        return status(settings.pidfile)
+    if verb in ("stop", "restart"):
+        stop(settings.pidfile, settings.patience)
+    if verb in ("start", "restart"):
+        return start(service, settings)
+    return run(service, settings) if verb == "run" else 0
+
+
+class Timetable:
+    """Beat k is at t0 + k * interval. Missed beats are skipped. Seconds on the monotonic clock."""
+
+    def __init__(self, interval):
+        self.interval, self.t0, self.k = interval, time.monotonic(), 0
+
+    def next(self):
+        return self.t0 + self.k * self.interval
+
+    def advance(self):
+        """To the first beat after this one that is not over yet."""
+        if self.interval == 0:
+            self.t0 = time.monotonic()
+            return
+        self.k += 1
+        passed = (time.monotonic() - self.t0) / self.interval
+        if self.k < passed:
+            self.k = int(passed) + 1
+
+
+def ended_how(status):
+    """In words, how a child ended; None if it was well."""
+    code = os.waitstatus_to_exitcode(status)
+    if code == 0:
+        return None
+    return "ended with status %d" % code if code > 0 else "was killed by signal %d" % -code
