@@ -1,0 +1,205 @@
+# Turns the table of trace-calls.awk into events: what is worth to be drawn, and what must come before what.
+#
+#   awk -v run=DIR -v programs=DIR -v words='...' -f tests/lib/trace-events.awk TABLE
+#
+# Example: awk -v run="$PWD" -v programs="$PWD" -f tests/lib/trace-events.awk table
+#
+# run: the folder of the run, whose files are worth a word; "run/.terminal" is what the shell's terminal would show.
+# programs: the folder of the programs that are looked at. Of others only births, deaths, signals and messages count.
+# words: the names of the first bytes 1, 2, ... of a binary message.
+# An event is a line: where the call began and ended, process, ours or other, kind, object, text.
+BEGIN {
+	FS = OFS = "\t"
+	names = split(words, word, /[ ,=0-9]+/)
+}
+
+function quoted(text) { return match(text, /"([^"\\]|\\.)*"/) ? substr(text, RSTART + 1, RLENGTH - 2) : "" }
+function inside(path) { return index(path, run "/") == 1 && base(path) !~ /^[.]/ }
+function refused() { return $6 < 0 ? ": " $7 : "" }
+
+# The name by which a file is shown. An ID in the name of a FIFO differs from run to run; a number needs its folder.
+function base(path,    name) {
+	name = path
+	sub(/.*\//, "", name)
+	sub(/-(journal|wal|shm)$/, "", name) # of a data base
+	if (name ~ /^[0-9]+([.]|$)/ && match(path, /[^\/]+\/[^\/]+$/))
+		name = substr(path, RSTART)
+	return name in with_id ? with_id[name] : name
+}
+# What strace says of the descriptor at the beginning of the text.
+function behind(text) {
+	if (!match(text, /^[0-9]*<(UNIX-[A-Z]+:\[[^]]*\]|[^>]*)>/))
+		return ""
+	text = substr(text, index(text, "<") + 1, RLENGTH - 1 - index(text, "<"))
+	sub(/<.*/, "", text) # /dev/null<char 1:3>
+	return text
+}
+function absolute(text,    path) {
+	path = quoted(text)
+	if (index(path, "/") == 1)
+		return path
+	return (match(text, /^AT_FDCWD<[^>]*>/) ? substr(text, 10, RLENGTH - 10) : run) "/" path
+}
+
+function swap(text, old, new,    out) {
+	while (old != "" && index(text, old)) {
+		out = out substr(text, 1, index(text, old) - 1) new
+		text = substr(text, index(text, old) + length(old))
+	}
+	return out text
+}
+# What differs from run to run is replaced.
+function plain(text,    id) {
+	gsub(/[0-9-]+T[0-9:.]+Z /, "", text)
+	gsub(/[0-9\/]+ [0-9]+:[0-9:]+/, "TIME", text)
+	for (id in ids)
+		text = swap(text, id, "ID")
+	return swap(swap(swap(text, run "/", ""), run, "."), programs "/", "")
+}
+# The bytes of a message, as strace shows them, for a person.
+function said(text,    at) {
+	if (match(text, /^\\[1-9][^0-9]/) && substr(text, 2, 1) + 0 <= names)
+		return word[substr(text, 2, 1) + 0]
+	if (text ~ /\\[0-9x]/)
+		return "bytes"
+	while (sub(/^(\\[nr]| )/, "", text) || sub(/(\\[nr]| )$/, "", text))
+		;
+	gsub(/  +/, " ", text)
+	at = index(text, "\\n")
+	text = plain(at ? substr(text, 1, at - 1) " ..." : text)
+	gsub(/[0-9]+[.][0-9]+/, "N", text)
+	return "\"" text "\""
+}
+
+function event(kind, object, text) {
+	if (failed[$3] != "") # of all the places where execvp has looked, the last
+		print $1, $2, $3, other[$3] ? "other" : "ours", "did", "", "exec " failed[$3]
+	failed[$3] = ""
+	print $1, $2, $3, other[$3] ? "other" : "ours", kind, object, text
+}
+function did(text) { event("did", "", text) }
+function touch(path, text, kind) {
+	if (path !~ /[.]db(-[a-z]+)?$/ || text == "write")
+		event(kind ? kind : "touch", base(path), text)
+}
+
+$4 == "+++" && /killed by/ {
+	split($5, part, " ")
+	event("exit", part[3], "killed by " part[3])
+}
+$4 == "exit_group" { event("exit", "", "exits with " ($5 + 0)) }
+$4 == "---" && !/^[^{]*SIGCHLD/ {
+	match($5, /si_pid=[0-9]+/)
+	event("took", RSTART ? substr($5, RSTART + 7, RLENGTH - 7) : 0, substr($5, 1, index($5, " ") - 1))
+}
+$4 ~ /^(v?fork|clone3?)$/ && $6 > 0 && !/CLONE_THREAD/ {
+	other[$6] = other[$3]
+	event("fork", $6)
+}
+$4 ~ /^wait/ && $6 > 0 { event("saw", $6) }
+$4 ~ /poll$/ && $6 > 0 {
+	while (match($5, /[0-9]+<pid:[0-9]+/)) {
+		fd = substr($5, RSTART, RLENGTH)
+		$5 = substr($5, RSTART + RLENGTH)
+		if ($7 ~ ("fd=" (fd + 0) ","))
+			event("saw", substr(fd, index(fd, ":") + 1))
+	}
+}
+
+$4 ~ /^execve/ {
+	path = quoted($5)
+	argv = substr($5, index($5, "[\"") + 2)
+	sub(/"\][^\]]*$/, "", argv)
+	argv = plain(swap(argv, "\", \"", " "))
+	failed[$3] = $6 < 0 ? argv ": " $7 : ""
+	if ($6 < 0)
+		next
+	ours = substr(path, 1, length(path) - length(base(path)) - 1) == programs
+	other[$3] = !ours
+	event("exec", base(path), argv)
+	if (ours)
+		script[$3] = path
+}
+# An interpreter opens its script: until now it was only starting up.
+$4 ~ /^open/ && $6 >= 0 && script[$3] != "" && quoted($5) == script[$3] {
+	script[$3] = ""
+	other[$3] = 0
+	event("ready")
+}
+
+$4 == "setsid" { did("setsid" ($6 < 0 ? refused() : ": a session of its own")) }
+$4 == "setpgid" && ($5 ~ /^0, 0/ || $5 + 0 == $3) { did("setpgid: a group of its own") }
+$4 == "umask" { did("umask " $5) }
+$4 == "chdir" { did("chdir " plain(quoted($5)) refused()) }
+$4 ~ /^dup[23]$/ && $6 >= 0 && $6 <= 2 { event("dup", base(behind($5)), $6) }
+$4 == "close_range" && $6 == 0 && !/UNSHARE|CLOEXEC/ { did("closes all descriptors from " ($5 + 0)) }
+$4 == "prctl" && /PDEATHSIG, SIG/ { did("asks for SIGKILL when its parent dies") }
+$4 == "prctl" && /SUBREAPER, 1/ { did("adopts the orphans below it") }
+$4 ~ /^rename/ && $6 == 0 {
+	old = base(quoted($5))
+	sub(/"([^"\\]|\\.)*"/, "", $5)
+	did("renames " old " to " base(quoted($5)))
+}
+$4 == "rt_sigaction" {
+	signal = substr($5, 4, index($5, ",") - 4)
+	if ($5 ~ /^[^,]*, [{]sa_handler=SIG_DFL/ && ++defaults[$3] == 28)
+		did("all signals to their default")
+	else if ($5 ~ /^[^,]*, [{]sa_handler=SIG_IGN/)
+		did("ignores " signal)
+	else if ($5 ~ /^[^,]*, [{]sa_handler=0x/)
+		did("catches " signal)
+}
+$4 ~ /^(kill|tkill|pidfd_send_signal)$/ {
+	signal = match($5, /SIG[A-Z0-9]+/) ? substr($5, RSTART, RLENGTH) refused() : \
+		"kill 0: is it there? " ($6 < 0 ? "no" : "yes")
+	event("kill", match($5, /<pid:[0-9]+/) ? substr($5, RSTART + 5, RLENGTH - 5) : $5 + 0, signal)
+}
+
+# Locks of a part of a file are the business of a data base.
+$4 ~ /^(fcntl|flock)$/ && /F_(OFD_)?(SETLKW?|GETLK)|LOCK_/ && !/l_len=[1-9]/ {
+	if (/GETLK/)
+		touch(behind($5), "who holds the lock? " (match($5, /l_pid=[1-9][0-9]*/) ? \
+			"<" substr($5, RSTART + 6, RLENGTH - 6) ">" : "nobody"))
+	else
+		touch(behind($5), (/F_UNLCK|LOCK_UN/ ? "unlock" : /F_RDLCK|LOCK_SH/ ? "read lock" : "lock") \
+			($6 < 0 ? ": refused" : ""), "lock")
+}
+$4 ~ /^(open|openat|creat)$/ && $7 != "ENOENT" {
+	path = absolute($5)
+	how = path in fifo ? (/O_WRONLY/ ? "open for writing" : "open for reading") : /O_WRONLY|O_RDWR|O_CREAT/ ? "open" : ""
+	if (inside(path) && how != "")
+		touch(path, how refused())
+}
+$4 ~ /^mknod/ && /S_IFIFO/ {
+	path = absolute($5)
+	for (known in fifo)
+		if (index(path, known ".") == 1) {
+			ids[substr(path, length(known) + 2)] = 1
+			with_id[base(path)] = base(known) ".ID"
+		}
+	fifo[path] = 1
+	touch(path, "mkfifo" refused())
+}
+$4 ~ /^unlink/ && $6 == 0 && inside(absolute($5)) { touch(quoted($5), "unlink") }
+$4 == "ftruncate" && inside(behind($5)) { touch(behind($5), "truncate") }
+
+$4 ~ /^(read|recv|p?write|send)/ && $6 >= 0 {
+	path = behind($5)
+	sub(/[(]deleted[)]$/, "", path)
+	key = path in fifo ? "FIFO " base(path) : path
+	if (match(path, /[0-9]+->[0-9]+/)) { # a socket: as seen from the one who writes
+		split(substr(path, RSTART, RLENGTH), part, /->/)
+		key = $4 ~ /^r/ ? part[2] "->" part[1] : part[1] "->" part[2]
+	}
+	pipe = key ~ /^FIFO |^pipe:|^[0-9]+->/
+	if ((path == run "/.rest" || path == run "/.look") && $6 > 0)
+		event(substr(path, length(run) + 3))
+	else if (pipe && $4 ~ /^r/)
+		event($6 > 0 ? "recv" : "end", key, $6)
+	else if (pipe && $6 > 0)
+		event("send", key, $6 OFS said(quoted($5)))
+	else if (path == run "/.terminal")
+		event("print", "", said(quoted($5)))
+	else if (inside(path) && $4 !~ /^r/)
+		touch(path, "write" (path ~ /[.]db/ ? "" : " " said(quoted($5))), $5 ~ /^[12]</ ? "says" : "touch")
+}

@@ -1,0 +1,228 @@
+# Puts the events of trace-events.awk into an order that is the same in every run.
+#
+#   awk -f tests/lib/trace-names.awk -f tests/lib/trace-order.awk EVENTS
+#
+# Example: awk -f tests/lib/trace-names.awk -f tests/lib/trace-order.awk events
+#
+# The order of lines in a log is luck: processes run beside each other. What is not luck is the order within each process,
+# and what must come before what: a fork before the child's life, a message before it is read, a death before it is
+# seen. So that is all that is kept, and each process is told as far as another one has to wait for it, and no farther.
+# Columns of the result, with tabs between: note, arrow, say, exit or touch; who; to whom; text.
+BEGIN {
+	FS = OFS = "\t"
+}
+
+{
+	p = $3
+	if (!root)
+		root = p
+	is_pid[p] = 1
+	n = ++events[p]
+	began[p, n] = $1
+	ended[p, n] = $2
+	other[p, n] = $4 == "other"
+	kind[p, n] = $5
+	object[p, n] = $6
+	text[p, n] = $8 == "" ? $7 : $8
+	if ($5 == "fork") {
+		parent[$6] = p
+		fork_at[$6] = n
+		child[p, ++children[p]] = $6
+		is_pid[$6] = 1
+	}
+	if ($5 == "exec" && !(p in program)) {
+		program[p] = $6
+		first_exec[p] = n
+		words[p] = $7
+	}
+	if ($5 == "exit")
+		death[p] = n
+	if ($5 == "ready")
+		for (m = first_exec[p] + 1; m < n; m++)
+			if (kind[p, m] != "fork")
+				kind[p, m] = ""
+	if ($5 == "saw")
+		seer[$6] = p
+	if ($5 == "recv" || $5 == "end")
+		reader[$6] = p
+	if ($5 == "recv") {
+		got_from[p, n] = got[$6] + 0
+		got_to[p, n] = got[$6] += $7
+	}
+	if ($5 == "send") { # in the order of the log: from which byte on
+		sends[$6]++
+		sender[$6, sends[$6]] = p
+		send_at[$6, sends[$6]] = n
+		offset[$6, sends[$6]] = sent[$6] + 0
+		sent[$6] += $7
+	}
+	if ($5 == "kill" || $5 == "lock") {
+		done = $5
+		count[done]++
+		by[done, count[done]] = p
+		by_at[done, count[done]] = n
+	}
+}
+
+# before(p, n, q, m): event m of process q comes before event n of process p.
+function before(p, n, q, m) {
+	if (m && q in events && q != p && began[q, m] < ended[p, n])
+		need[p, n, ++needs[p, n]] = q SUBSEP m
+}
+function last_done(what, signal, from, to, now,    i) {
+	for (i = count[what]; i > 0; i--)
+		if (began[by[what, i], by_at[what, i]] < now && text[by[what, i], by_at[what, i]] == signal &&
+		    (from == "" || by[what, i] == from) && (to == "" || object[by[what, i], by_at[what, i]] ~ ("^" to "$|^-")))
+			return i
+	return 0
+}
+function relate(p, n,    k, i, q, m, key) {
+	k = kind[p, n]
+	key = object[p, n]
+	if (n == 1 && p != root)
+		before(p, n, parent[p], fork_at[p])
+	if (k == "saw")
+		before(p, n, key, death[key])
+	if (k == "recv") {
+		for (i = sends[key]; i > 0 && (i == sends[key] || offset[key, i + 1] > got_from[p, n]); i--)
+			if (offset[key, i] < got_to[p, n])
+				before(p, n, sender[key, i], send_at[key, i])
+	}
+	if (k == "end" && sends[key]) {
+		q = sender[key, sends[key]]
+		m = send_at[key, sends[key]]
+		if (kind[q, m + 1] ~ /^(exec|exit)$/ && began[q, m + 1] < ended[p, n])
+			m++
+		before(p, n, q, m)
+		if (kind[q, m] == "exec")
+			closes[q, m] = p
+	}
+	if (k == "took" && (i = last_done("kill", text[p, n], key, "", began[p, n])))
+		before(p, n, by["kill", i], by_at["kill", i])
+	if (k == "exit" && key != "") {
+		if ((i = last_done("kill", key, "", p, began[p, n])))
+			before(p, n, by["kill", i], by_at["kill", i])
+		else if (death[parent[p]] && began[parent[p], death[parent[p]]] < began[p, n])
+			before(p, n, parent[p], death[parent[p]])
+	}
+	for (i = 1; k == "lock" && i <= count["lock"]; i++) {
+		q = by["lock", i]
+		m = by_at["lock", i]
+		if (object[q, m] == key && began[q, m] < began[p, n] && text[q, m] == "lock") {
+			before(p, n, q, m)
+			if (death[q] && began[q, death[q]] < ended[p, n])
+				before(p, n, q, death[q])
+		}
+	}
+	if (k ~ /^(rest|look)$/)
+		for (q in events) {
+			for (m = events[q]; m > 0 && began[q, m] > ended[p, n]; m--)
+				;
+			before(p, n, q, m)
+		}
+}
+
+# Tells the life of p as far as event n, and before that what it needs of others.
+function tell(p, n,    m, i, other_one) {
+	while (told[p] < n) {
+		m = told[p] + 1
+		for (i = 1; i <= needs[p, m]; i++) {
+			split(need[p, m, i], other_one, SUBSEP)
+			if (told[other_one[1]] < other_one[2])
+				tell(other_one[1], other_one[2])
+		}
+		told[p] = m
+		if (kind[p, m] != "")
+			draw(p, m)
+	}
+}
+
+function put(what, from, to, text) {
+	if (from != to)
+		item[++items] = what OFS from OFS to OFS text
+}
+# A umask that is set aside for a moment is no news.
+function passing(p, m,    i) {
+	for (i = m - 3; i <= m + 3; i++)
+		if (i != m && text[p, i] ~ /^umask / && (text[p, i] ~ / 0+$/ || text[p, m] ~ / 0+$/))
+			return 1
+	return 0
+}
+
+# Does it live on, or is it only a little later than another one whom the same signal kills?
+function survives(p, now,    n) {
+	for (n = events[p]; n > 0 && began[p, n] > now; n--)
+		;
+	return p in events && !(death[p] && (n >= death[p] || n + 1 == death[p] && object[p, n + 1] != ""))
+}
+
+function draw(p, m,    me, k, it, what, c, to) {
+	me = named(p)
+	k = kind[p, m]
+	it = object[p, m]
+	what = nameless(text[p, m])
+	if (k == "look")
+		items = 0
+	else if (k == "fork")
+		put("arrow", me, named(it), me == "shell" && kind[it, 1] == "exec" ? "fork, exec " nameless(text[it, 1]) : "fork")
+	else if (k == "send" || k == "recv" || k == "end") {
+		to = it ~ /^FIFO / ? substr(it, 6) : it in reader ? named(reader[it]) : me
+		if (k == "send")
+			put(it ~ /^FIFO / ? "touch" : "say", me, to, (it ~ /^FIFO / ? "write " : "") what)
+		else if (it ~ /^FIFO /)
+			put("arrow", to, me, k == "end" ? "end of file" : "read")
+	} else if (k == "kill" && (it > 0 || what !~ /^kill 0/)) { # whether a group is empty yet is luck
+		to = it < 0 ? -it : it
+		if (to in events)
+			put("touch", me, named(to), what (it < 0 ? " to the group" : ""))
+		else
+			put("note", me, "", what)
+	} else if (me == "shell") {
+		if (k == "touch" && text[p, m] ~ /^(unlink|mkfifo)/)
+			put("touch", me, it, what)
+		if (k == "did" && what ~ /^renames/)
+			put("note", me, "", what)
+	} else if (k == "print")
+		put("arrow", me, "shell", "prints " what)
+	else if (k == "exec") {
+		if (m > 1 || named(parent[p]) != "shell")
+			put("note", me, "", "exec " what)
+		if ((p, m) in closes)
+			put("arrow", me, named(closes[p, m]), "end of file: the exec closes the line")
+	} else if (k == "exit" && (!(p in part) || named(parent[p]) != me)) {
+		if (p in seer)
+			put("exit", me, named(seer[p]), what)
+		else
+			put("note", me, "", what)
+		for (c = 1; c <= children[p]; c++) {
+			to = child[p, c]
+			if (named(to) != me && survives(to, began[p, m]))
+				put("note", named(to), "", "an orphan: gets another parent")
+		}
+	} else if (k == "says")
+		put("touch", me, it, what)
+	else if (!other[p, m] || what ~ /^setsid/) {
+		if (k ~ /^(touch|lock)$/)
+			put("touch", me, it, what)
+		else if (k == "dup" && it != ".terminal")
+			put("note", me, "", (it == "null" ? "/dev/null" : it ~ /^pipe/ ? "a pipe" : it ~ /->/ ? "a socket" : \
+				it ~ /^#/ ? "a file without a name" : it) \
+				" becomes " what)
+		else if (k == "did" && !(what ~ /^umask/ && passing(p, m)))
+			put("note", me, "", what)
+	}
+}
+
+function tree(p,    c) {
+	tell(p, events[p])
+	for (c = 1; c <= children[p]; c++)
+		tree(child[p, c])
+}
+END {
+	for (p in events)
+		for (n = 1; n <= events[p]; n++)
+			relate(p, n)
+	tree(root)
+	for (n = 1; n <= items; n++)
+		print item[n]
+}
