@@ -64,9 +64,9 @@ old_words() { { find . && grep -r . ./*; } | grep -iE "$1" || true; }
 	project heartbeat stage5-fifo
 	# code N: the Nth piece of code in README.md.
 	code() { awk -v n="$1" '/^ *```[a-z]+$/ { i++; on = i == n; next } /^ *```$/ { on = 0 } on { sub(/^   /, ""); print }' README.md; }
-	code 1 >one && code 2 >two && code 3 >three && code 4 | sed 's/ echo hello  .*//' >tests/own.bats
+	code 1 >one && code 2 >two && code 3 >three && code 4 | sed 's/ echo hello  .*//' >tests/stage5-own.bats
 	make >output 2>&1 || fail "make failed" "$(<output)"
-	apart 1 bats tests/own.bats
+	apart 1 bats tests/stage5-own.bats
 	awk 'FNR == 1 { file++ } file == 1 { one = one $0 "\n" } file == 2 { two = two $0 "\n" } file == 3 { three = three $0 "\n" }
 		file < 4 { next }
 		{ line[++n] = $0 }
@@ -77,7 +77,7 @@ old_words() { { find . && grep -r . ./*; } | grep -iE "$1" || true; }
 		END { for (i = 1; i <= n; i++) print line[i] }' one two three work.c >work.new && mv work.new work.c
 	sed -i '/} else if (strcmp(verb, "stop")/,/return bad_usage/d' heartbeat.c
 	make CFLAGS='-O2 -Wall -Wextra -Werror' >output 2>&1 || fail "make failed" "$(<output)"
-	apart 0 bats tests/own.bats
+	apart 0 bats tests/stage5-own.bats
 	apart 0 bats -f 'prints help|of 100 parallel starts|is no drift' tests/stage5-pidfile.bats
 }
 
