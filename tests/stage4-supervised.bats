@@ -61,10 +61,10 @@ nothing_left() {
 }
 
 # What waits for TERM and says that it came. In a file, because ./run is a shell's text.
-patient() {
-	printf '%s\n' '#!/bin/sh' 'trap "echo goodbye; exit" TERM' 'echo ready' 'while :; do sleep 0.05; done' >patient
-	chmod +x patient
-	echo "$PWD/patient"
+goodbye_sayer() {
+	printf '%s\n' '#!/bin/sh' 'trap "echo goodbye; exit" TERM' 'echo ready' 'while :; do sleep 0.05; done' >goodbye-sayer
+	chmod +x goodbye-sayer
+	echo "$PWD/goodbye-sayer"
 }
 
 # == Systemd and containers ==
@@ -77,7 +77,7 @@ patient() {
 }
 
 @test "sv down under runsv ends COMMAND, then repeatd, and leaves no pid file" {
-	under_runsv -i 3600 run "$(patient)"
+	under_runsv -i 3600 run "$(goodbye_sayer)"
 	logged 1 'ready$'
 	exits 0 sv -w 10 down ./service
 	nothing_left
@@ -105,7 +105,7 @@ patient() {
 }
 
 @test "s6-svc -d ends COMMAND, then repeatd, and leaves no pid file" {
-	under_s6 -i 3600 run "$(patient)"
+	under_s6 -i 3600 run "$(goodbye_sayer)"
 	logged 1 'ready$'
 	exits 0 s6-svc -wD -T 10000 -d service
 	nothing_left
@@ -171,7 +171,7 @@ with_systemd() {
 }
 
 @test "under systemd, Type=notify: systemctl start returns when it is ready, stop when all is gone" {
-	OPTIONS='-i 3600' COMMAND=$(patient)
+	OPTIONS='-i 3600' COMMAND=$(goodbye_sayer)
 	with_systemd 'systemctl --user start repeatd' \
 		'cp repeatd.pid at.start' \
 		'systemctl --user show -p MainPID -p StatusText -p ActiveState repeatd' \
@@ -213,7 +213,7 @@ with_systemd() {
 	[supervisorctl]
 	serverurl = unix://$PWD/s
 	[program:job]
-	command = $(command -v repeatd) -p $PWD/repeatd.pid -o $PWD/repeatd.log -i 3600 run $(patient)
+	command = $(command -v repeatd) -p $PWD/repeatd.pid -o $PWD/repeatd.log -i 3600 run $(goodbye_sayer)
 	startsecs = 0
 	END
 	# a socket's path has room for 108 bytes
