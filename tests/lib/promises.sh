@@ -5,7 +5,7 @@
 # stage keeps what an earlier one promised: it is the chapter of the file that it leads to.
 chapter_of() {
 	chapter=$(readlink "$1") || chapter=$1
-	chapter=${chapter##*/stage}
+	chapter=${chapter##*stage}
 	echo stage"${chapter%%-*}"-*/README.md
 }
 
@@ -14,7 +14,7 @@ chapter_of() {
 promises() {
 	for stage; do
 		own=$(echo stage"$stage"-*)
-		first= second= third=
+		first='' second='' third=''
 		for file in "${TESTS:-tests}"/stage"$stage"-*.bats; do
 			[ -e "$file" ] || continue
 			if [ -L "$file" ]; then
