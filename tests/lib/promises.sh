@@ -14,19 +14,19 @@ chapter_of() {
 promises() {
 	for stage; do
 		own=$(echo stage"$stage"-*)
-		first='' second='' third=''
+		carried='' main='' others=''
 		for file in "${TESTS:-tests}"/stage"$stage"-*.bats; do
 			[ -e "$file" ] || continue
 			if [ -L "$file" ]; then
-				first="$first $file=$(chapter_of "$file")"
+				carried="$carried $file=$(chapter_of "$file")"
 			elif [ "${file##*/}" = "$own.bats" ]; then
-				second=" $file=$(chapter_of "$file")"
+				main=" $file=$(chapter_of "$file")"
 			else
-				third="$third $file=$(chapter_of "$file")"
+				others="$others $file=$(chapter_of "$file")"
 			fi
 		done
 		# shellcheck disable=SC2086 # our own names
-		awk -f tests/lib/promises.awk $first $second $third
+		awk -f tests/lib/promises.awk $carried $main $others
 	done
 }
 
