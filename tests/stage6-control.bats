@@ -219,7 +219,7 @@ pulling_slowly() {
 }
 
 # == Leecherctl ==
-# These are stage 5's commands and its protocol: repeatctl's section there explains them.
+# These are stage 5's commands and its protocol; the chapter of that stage explains them.
 
 @test "reopen opens the log again after mv" {
 	leech 0 start

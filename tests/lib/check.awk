@@ -87,7 +87,9 @@ function headings(i,    title) {
 		current_stage = stage[i]
 		current_section = ""
 	}
-	title = section[i] (chapter[i] ~ ("^stage" stage[i]) ? "" : "  (kept from stage " substr(chapter[i], 6, 1) ")")
+	title = section[i]
+	if (match(chapter[i], /stage ?[1-9]/) && substr(chapter[i], RSTART + RLENGTH - 1, 1) != stage[i])
+		title = title "  (kept from stage " substr(chapter[i], RSTART + RLENGTH - 1, 1) ")"
 	if (title != current_section) printf "\n%s\n", bold title plain
 	current_section = title
 }

@@ -6,7 +6,11 @@
 chapter_of() {
 	chapter=$(readlink "$1") || chapter=$1
 	chapter=${chapter##*stage}
-	echo stage"${chapter%%-*}"-*/README.md
+	for chapter in stage"${chapter%%-*}"-*/README.md; do
+		# a project that was made out of a stage has no chapters
+		[ -e "$chapter" ] || chapter="From fork(), stage $(echo "$chapter" | sed 's/^stage//; s/-.*//')"
+	done
+	echo "$chapter"
 }
 
 # promises STAGE...: a line for each promise, see tests/lib/promises.awk. First what earlier stages promised
@@ -18,27 +22,25 @@ promises() {
 		for file in "${TESTS:-tests}"/stage"$stage"-*.bats; do
 			[ -e "$file" ] || continue
 			if [ -L "$file" ]; then
-				carried="$carried $file=$(chapter_of "$file")"
+				carried="$carried $file"
 			elif [ "${file##*/}" = "$own.bats" ]; then
-				main=" $file=$(chapter_of "$file")"
+				main=$file
 			else
-				others="$others $file=$(chapter_of "$file")"
+				others="$others $file"
 			fi
 		done
-		# shellcheck disable=SC2086 # our own names
-		awk -f tests/lib/promises.awk $carried $main $others
+		for file in $carried $main $others; do
+			awk -f tests/lib/promises.awk "$file=$(chapter_of "$file")"
+		done | awk 'BEGIN { FS = OFS = "\t" } { $3 = NR; print }'
 	done
 }
 
-# programs_of STAGE: the names of its programs.
+# programs_of STAGE: the names of its programs, as its Makefile builds them.
 programs_of() {
-	case $1 in
-	1) echo forkoff ;;
-	2) echo detach ;;
-	3 | 4) echo repeatd ;;
-	5) echo repeatd repeatctl ;;
-	6) echo leecher leecherctl ;;
-	esac
+	for makefile in stage"$1"-*/Makefile; do
+		[ -e "$makefile" ] || makefile=Makefile # a project that was made out of a stage
+		sed -n 's/^all: //p' "$makefile"
+	done
 }
 
 # live_awk: an awk that reads a pipe line by line as they come. mawk must be told.
