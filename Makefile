@@ -3,6 +3,8 @@
 #: make                  build all stages
 #: make demo             see the leecher work, in about ten seconds
 #: make test             all tests; make test-stage1 ... test-stage6: the tests of one stage
+#: make check            how the programs keep their promises, told to a person; DIR=FOLDER: programs of your own,
+#:                       in any language; STAGE=3 or STAGE=3:18: only these; ARGS=-f: stop at the first that is broken
 #: make exercise STAGE=3 DIR=my-stage3   the tests of that chapter's exercise, on your programs
 #: make exercises        prove that each exercise can fail and can be solved
 #: make diff N=4         what stage 4 adds to stage 3
@@ -61,6 +63,9 @@ test-stage5: stage5
 test-stage6: stage6
 	@sh tests/run 6
 
+check:
+	@[ -n '$(DIR)' ] || $(MAKE) -s all
+	@dir='$(DIR)'; sh tests/check $${dir:+-d "$$dir"} $(ARGS) $(STAGE)
 exercise:
 	@case '$(STAGE)' in [1-6]) ;; *) echo 'usage: make exercise STAGE=N [DIR=FOLDER]' >&2; exit 2 ;; esac; \
 	PROGRAMS='$(DIR)' bats tests/exercises/stage$(STAGE)-*.bats
@@ -123,5 +128,5 @@ help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 
 .PHONY: all have-build stage1 stage2 stage3 stage4 stage5 stage6 demo test test-stage1 \
-	test-stage2 test-stage3 test-stage4 test-stage5 test-stage6 exercise exercises diff new \
+	test-stage2 test-stage3 test-stage4 test-stage5 test-stage6 check exercise exercises diff new \
 	new-prove memcheck sanitize bugs bug hint answer lint bench install uninstall clean help

@@ -18,7 +18,9 @@ setup_file() {
 SEE="stage1-fork/README.md, What you should see"
 WRONG="stage1-fork/README.md, What is still wrong"
 
-# What it promises
+# == The code ==
+# fork(2) returns twice: the parent gets the pid of the child, prints it and leaves; the child
+# executes COMMAND with execvp(3), which takes COMMAND and its arguments just as they came.
 
 @test "forkoff prints the pid of COMMAND and a newline on stdout, nothing else" {
 	launch forkoff
@@ -41,11 +43,13 @@ WRONG="stage1-fork/README.md, What is still wrong"
 	expect "arguments" $'<-h><><two  words><*><--><new\nline>' "$(<said)" "$SEE"
 }
 
+# Hint: Who parses options with getopt(3) has this for nothing. COMMAND's own options are COMMAND's.
 @test "-- ends the options of forkoff" {
 	launch forkoff --
 	expect "pid" "$pid" "$out" "$SEE"
 }
 
+# Hint: execve(2) knows no PATH; execvp(3) does.
 @test "COMMAND is looked up in PATH" {
 	mkdir bin
 	printf '#!/bin/sh\n%s\n' "$STAY" >bin/a-command-of-ours
@@ -63,10 +67,17 @@ WRONG="stage1-fork/README.md, What is still wrong"
 	expect "pid" "$pid" "$out" "$SEE"
 }
 
+# == Zombie and orphan ==
+# When the parent has left, the child belongs to init. A parent that waits for COMMAND keeps it: wait(2).
+
 @test "the orphan gets a new parent: init or the nearest subreaper" {
 	launch forkoff
 	expect "parent of COMMAND" "$(orphans_parent)" "$(stat_field "$pid" 4)" "$SEE"
 }
+
+# == What you should see ==
+# Bad usage and failures of forkoff itself are 125, with the reason on stderr. Look at the result of every
+# call, also of those that print: a full disk shows when the buffer is written, fflush(3).
 
 @test "forkoff without COMMAND is bad usage: exit 125" {
 	exits 125 forkoff
@@ -91,6 +102,7 @@ WRONG="stage1-fork/README.md, What is still wrong"
 	expect "stderr" "" "$err" "$SEE"
 }
 
+# Hint: A fork has three results, and -1 is one of them: fork(2), ERRORS.
 @test "a fork that fails is told: exit 125, no pid, and the reason" {
 	needs_strace
 	exits 125 broken_by fork,vfork,clone,clone3:error=EAGAIN forkoff touch ran
@@ -113,6 +125,10 @@ os.symlink(str(code), "code")'
 	expect "exit code of a child of COMMAND" 7 "$(readlink code || cat .err)" "$SEE"
 }
 
+# == `_exit` against `exit` ==
+# When exec fails there are still two processes, and both have what stdio had not written yet. What does
+# exit(3) do with it, and what does _exit(2) not do?
+
 @test "the child says why it cannot execute COMMAND, and ends" {
 	exits 0 forkoff /no/such/command
 	wait_until 10 nobody_left
@@ -125,7 +141,9 @@ os.symlink(str(code), "code")'
 	expect_like "stdout" '^[0-9]+$' "$(<.out)" "$SEE"
 }
 
-# What is still wrong
+# == What is still wrong ==
+# This stage does nothing but fork and exec, and its faults are promised too: stage 2 mends them. A library or a
+# language that closes, resets or waits for something behind your back does more than that.
 
 @test "still wrong: COMMAND stays in the launcher's session" {
 	launch forkoff

@@ -68,7 +68,9 @@ a_terminal() {
 	terminal=$(<.tty)
 }
 
-# ---- the truth about the launch
+# == The truth about the launch ==
+# The launcher must hear from the daemon what came of it, by a pipe(2) or socketpair(2) that the exec itself
+# closes: FD_CLOEXEC in fcntl(2). What means success there, what failure, and what a death without a word?
 
 @test "detach prints the pid of COMMAND and a newline on stdout, nothing else" {
 	launch detach
@@ -91,6 +93,10 @@ a_terminal() {
 	wait_until 10 test -s .out
 	expect "what the process is when its pid is printed" "sleep 60 " "$(tr '\0' ' ' <"/proc/$(<.out)/cmdline")" "$TRUTH"
 }
+
+# == The truth about the launch ==
+# errno of the exec that failed decides: ENOENT is 127, anything else 126, as env(1) has it. It must get from the
+# daemon to the launcher. A script whose interpreter is missing is ENOENT too, though the file is there.
 
 @test "COMMAND that is not found: exit 127, and why" {
 	PATH=$PLAIN refused 127 '.*no-such-command' detach no-such-command
@@ -134,6 +140,10 @@ a_terminal() {
 	chmod +x bin/a-command-of-ours
 	PATH=$PLAIN:$PWD/bin refused 126 '.*a-command-of-ours.*' detach a-command-of-ours
 }
+
+# == The truth about the launch ==
+# Launchers begin in bad states. With descriptor 0, 1 or 2 closed the next open(2) gets that number; an ignored
+# SIGCHLD makes wait(2) lie; blocked signals stay blocked in a child: sigprocmask(2).
 
 @test "the reason of a failure goes to the launcher's stderr, not to the file for COMMAND's" {
 	touch old
@@ -182,6 +192,10 @@ a_terminal() {
 	done
 }
 
+# == The first fork ==
+# Every call between here and the exec can fail, in any of the processes, and the launcher must hear of it.
+# A limit of processes is an ordinary reason: fork(2), EAGAIN.
+
 @test "a fork that fails is told: exit 125, and why" {
 	needs_strace
 	refused 125 '.*' broken_by fork,vfork,clone,clone3:error=EAGAIN detach sleep 60
@@ -196,6 +210,10 @@ a_terminal() {
 	as_somebody detach -V >/dev/null 2>&1 || skip "another user may not execute the program here"
 	for limit in 1 2; do nothing_launched 125 as_somebody detach sleep 60; done
 }
+
+# == The truth about the launch ==
+# The end of the line without 'I am about to exec' is a failure: someone died. A limit in time holds for all of
+# it: poll(2) with what is left of -t, and then whoever still lives is killed.
 
 @test "a process that dies without a word in the very exec is a failure: exit 125" {
 	[[ -z ${PORTABLE:-} ]] || skip "only Linux can tell, from outside, whether an exec was done"
@@ -269,6 +287,10 @@ a_terminal() {
 	wait_until 10 test -e through
 }
 
+# == The truth about the launch ==
+# A pid that nobody can read is a COMMAND that nobody can end. Is what you wrote really written: fflush(3), and
+# SIGPIPE or EPIPE in write(2)? With stdout closed, on the other hand, nobody asked.
+
 @test "a pid that cannot be printed: exit 125, why, and COMMAND is ended again" {
 	refused 125 '.+: .+' from 'exec >/dev/full' detach sleep 60
 }
@@ -293,6 +315,10 @@ a_terminal() {
 	alive "$pid" || fail "COMMAND (pid $pid) does not run" "  see:      $TRUTH"
 }
 
+# == Settling in ==
+# The reader of a pipe waits until the last descriptor for its other end is closed, in every process: pipe(7).
+# Which of yours still has one, and which process of yours has not ended?
+
 @test "a command substitution with detach returns at once" {
 	code=0
 	timeout $((10 * SLOWER)) bash -c 'pid=$(detach sleep 60); kill -0 "$pid"' 3>&- 4>&- || code=$?
@@ -315,6 +341,7 @@ a_terminal() {
 	expect "the pipe (1: end of file)" 1 "$code" "$TRUTH"
 }
 
+# Hint: Each process that you fork must end, and be waited for by someone: wait(2). ps -ef --forest shows who is left.
 @test "no zombie and no helper stays behind: of all detach started, only COMMAND is left" {
 	python3 -c "$LAZY" detach sh -c "$STAY" >.out 2>.err 3>&- 4>&- &
 	local reaper=$!
@@ -325,6 +352,7 @@ a_terminal() {
 		"  came:     $(ps -o pid=,stat=,args= --ppid "$reaper")" "  see:      $TRUTH"
 }
 
+# Hint: Who made a file knows that it did: O_EXCL in open(2). Only that one may be removed, and only on failure.
 @test "a launch that fails leaves no file that it made, and leaves those that were there as they were" {
 	nothing_launched 127 detach -o new -e "$PWD/old" /no/such/command
 	nothing_launched 126 detach -o "$PWD/old" -e new /usr
@@ -341,7 +369,9 @@ a_terminal() {
 	expect "files" "" "$(ls)" "$TRUTH"
 }
 
-# ---- what COMMAND gets
+# == The middle process ==
+# setsid(2) makes a session, and its leader may get a terminal by opening one. Who must fork again so that
+# COMMAND leads nothing? credentials(7), and ps -o pid,ppid,sid,tty,comm.
 
 @test "COMMAND has a session of its own" {
 	launch detach
@@ -383,10 +413,17 @@ a_terminal() {
 	expect "controlling terminal of COMMAND" 0 "$(stat_field "$pid" 7)" "$STATE"
 }
 
+# == The middle process ==
+# COMMAND is adopted when its parent has ended, not before: who ends when, and who waits for that? wait(2).
+
 @test "the parent of COMMAND is init or the nearest subreaper, at once" {
 	launch detach
 	expect "parent of COMMAND" "$(orphans_parent)" "$(stat_field "$pid" 4)" "$STATE"
 }
+
+# == Settling in ==
+# chdir(2) and umask(2) belong into the daemon, and relative names are opened before them: later, each means
+# another file. A umask is octal, and a wrong one is bad usage before anything is started.
 
 @test "COMMAND runs in /" {
 	launch detach
@@ -436,6 +473,10 @@ a_terminal() {
 	expect "files" "" "$(ls)" "$OPTIONS"
 }
 
+# == Settling in ==
+# dup2(2) closes and replaces in one step. All others must go, whatever their number and the limit: ls -l
+# /proc/self/fd, close_range(2).
+
 @test "COMMAND gets descriptors 0, 1 and 2, each open on /dev/null" {
 	launch from 'exec </dev/zero' detach
 	expect "descriptors" "0 1 2" "$(descriptors "$pid")" "$STATE"
@@ -479,6 +520,10 @@ a_terminal() {
 		"$(($(sed -n 's/^flags:[[:space:]]*//p' "/proc/$pid/fdinfo/1") & 04000))" "$STATE"
 }
 
+# == Settling in ==
+# exec resets handlers, but what is ignored stays ignored and what is blocked stays blocked: signal(7), execve(2).
+# Some languages ignore SIGPIPE for you, and COMMAND inherits that.
+
 # Not from a shell, which may change them for itself.
 signals() {
 	exits 0 from : "$@" detach -o signals cat /proc/self/status
@@ -494,6 +539,10 @@ signals() {
 	signals env --ignore-signal
 	expect "ignored signals" "SigIgn: 0000000000000000" "$(grep ^SigIgn signals | tr '\t' ' ')" "$STATE"
 }
+
+# == What COMMAND gets ==
+# execvp(3) hands on environment and arguments as they are. A name with a slash means a file in the caller's
+# directory, and by the time of the exec the directory is another one.
 
 @test "COMMAND gets the environment as it was" {
 	not_under_valgrind "which adds to it"
@@ -520,7 +569,9 @@ signals() {
 	expect "pid" "$pid" "$out" "$STATE"
 }
 
-# ---- where the output goes
+# == Where the output goes ==
+# The launcher opens the files, before it forks: open(2) with O_APPEND, and 0640 although the umask may say
+# otherwise (fchmod(2)). The same name twice is one open file: dup2(2).
 
 @test "-o FILE gets what COMMAND writes to stdout, -e FILE what it writes to stderr" {
 	exits 0 detach -o o -e e sh -c 'echo out; echo err >&2; ln -s "$$" "$TEST_MARK/up"'
@@ -570,6 +621,10 @@ signals() {
 		"$(sed -n 's/^pos:[[:space:]]*//p' "/proc/$pid/fdinfo/2")" "$FILES"
 }
 
+# == Where the output goes ==
+# A failure to open is a failure of the launch: 125 and why. A FIFO without a reader blocks open(2) unless
+# O_NONBLOCK is given: fifo(7).
+
 @test "a file that cannot be opened: exit 125, and why" {
 	mkdir dir
 	refused 125 '.*dir' detach -o dir true
@@ -602,7 +657,9 @@ signals() {
 	expect "line in the FIFO" hello "$line" "$FILES"
 }
 
-# ---- the options
+# == The options ==
+# getopt(3) stops at the first word that is no option; in glibc only with POSIXLY_CORRECT, or '+' in front.
+# A number is good when all of it was read and it lies in its range: strtod(3).
 
 @test "detach without COMMAND is bad usage: exit 125" {
 	exits 125 detach

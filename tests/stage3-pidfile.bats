@@ -18,7 +18,9 @@ stopping="stage3-pidfile/README.md: stop"
 timetable="stage3-pidfile/README.md: the timetable"
 wrong="stage3-pidfile/README.md: what is still wrong"
 
-# --- command line ---
+# == The verbs ==
+# Options come first, then the verb, then COMMAND with its arguments, which are none of your business: getopt(3).
+# Every wrong word or number is exit 2, before anything is made or started.
 
 @test "-h prints help on standard output and leaves with 0" {
 	exits 0 repeatd -h
@@ -68,7 +70,9 @@ misused() {
 		"$(grep -o '<.*>$' repeatd.log | tr '\n' ' ')" "$verbs"
 }
 
-# --- start ---
+# == The verbs ==
+# start may say 'started' only when the daemon has told it so: lock held, pid file written. Who writes the pid
+# must be the process that stays: a pid taken before fork(2) is another's.
 
 @test "start says 'started, pid N', and N and a newline is what the pid file holds" {
 	exits 0 repeatd -i 3600 start true
@@ -85,6 +89,9 @@ misused() {
 	done
 }
 
+# == The file ==
+# open(2) takes a mode, and the umask takes bits from it: the umask of that moment, not the one of later.
+
 @test "the pid file has mode 0644" {
 	launched -m 022 -i 3600 start true
 	expect "mode" 644 "$(stat -c %a repeatd.pid)" "$file"
@@ -95,6 +102,10 @@ misused() {
 	launched -m 077 -i 3600 start true
 	expect "mode" 600 "$(stat -c %a repeatd.pid)" "$file"
 }
+
+# == The verbs ==
+# All that stage 2 promised COMMAND holds for the daemon, and for the COMMAND that it runs: session, descriptors,
+# signals, directory, umask. Relative names must be made absolute before chdir(2): realpath(3), getcwd(3).
 
 @test "the daemon has a session of its own, which it does not lead, and no terminal" {
 	launched -i 3600 start true
@@ -210,7 +221,9 @@ masks() { sed -nE 's/.*Sig(Blk|Ign):.*([0-9a-f]{16})$/\2/p' repeatd.log | sort -
 	expect "the log" 3 "$(lines repeatd.log '(of yesterday|words|complaints)$')"
 }
 
-# --- only one ---
+# == Who is running? ==
+# Ask the kernel, not the file: a lock that ends with its holder, fcntl(2) F_SETLK or flock(2). When does your lock
+# go: with the process, with any close of that file, or with the last copy in a child?
 
 @test "a second start is refused with 'already running, pid N' and exit 1" {
 	launched -i 3600 start true
@@ -238,6 +251,8 @@ masks() { sed -nE 's/.*Sig(Blk|Ign):.*([0-9a-f]{16})$/\2/p' repeatd.log | sort -
 	expect "message of run" "repeatd: already running, pid $daemon" "$err" "$lock"
 }
 
+# Hint: A lock by F_SETLK is lost when the process closes any descriptor of that file, even one opened only to
+# read the pid: fcntl(2).
 @test "the lock outlives many beats, each of which looks after the pid file" {
 	launched -i 0.02 start sh -c 'echo x >>"$HERE/beats"'
 	wait_until 10 has_lines 10 beats
@@ -252,6 +267,10 @@ masks() { sed -nE 's/.*Sig(Blk|Ign):.*([0-9a-f]{16})$/\2/p' repeatd.log | sort -
 	exits 0 repeatd status
 	expect "status" "running, pid $daemon" "$out" "$lock"
 }
+
+# == Of a hundred, one ==
+# Between a look and a write there is time for another: take the lock in one step that only one can win, and
+# look at the file only after it. The losers must not write, truncate or remove anything.
 
 # one_daemon: all that is left of this test is the process that the pid file names.
 one_daemon() { [[ $(marked_pids) == "$(<repeatd.pid)" ]]; }
@@ -287,6 +306,8 @@ crowd() {
 	wait_until 5 one_daemon || fail "daemons: $(marked_pids)" "pid file: $(<repeatd.pid)"
 }
 
+# Hint: Between your open and your lock, another may have removed the file: you hold the lock of a file that has no
+# name. Compare fstat(2) with stat(2) once you have it.
 @test "a start whose file is replaced between its open and its lock takes the one that is there" {
 	needs_own_calls
 	local starter
@@ -303,6 +324,10 @@ crowd() {
 	exits 0 repeatd status
 	expect "status" "running, pid $starter" "$out" "$lock"
 }
+
+# == Who is running? ==
+# What stands in the file proves nothing: the pid may be gone, or somebody else's by now. Only who holds the lock
+# runs, and only who holds it may write the file. A child that inherits the lock holds it too: FD_CLOEXEC.
 
 @test "what a leftover pid file says changes nothing: start works and writes its own pid" {
 	local text
@@ -329,6 +354,7 @@ crowd() {
 	[[ $daemon != "$old" ]] || fail "no new daemon"
 }
 
+# Hint: A lock by flock(2) belongs to the open file, and a child that inherits it keeps it: O_CLOEXEC in open(2).
 @test "a COMMAND that outlives the daemon does not hold its lock" {
 	launched -i 3600 start setsid sh -c 'echo $$ >"$HERE/pid"; exec sleep 60'
 	wait_until 10 test -s pid
@@ -352,7 +378,9 @@ crowd() {
 	lives "$job" "the process that the file names" "$lock"
 }
 
-# --- the file ---
+# == The file ==
+# A name can lead anywhere. open(2) with O_NOFOLLOW and O_NONBLOCK, then fstat(2) on what was opened: a regular
+# file, ours, with one name? Refuse it before the first write.
 
 # refused PIDFILE: start, run and stop refuse it, status cannot tell; no one hangs, no one lives.
 refused() {
@@ -413,6 +441,10 @@ refused() {
 	[[ -c x.pid ]] || fail "the device is gone"
 }
 
+# == The file ==
+# Say what failed and why, as in 'repeatd: open x.pid: No such file or directory' (strerror(3)), leave with 1, and
+# undo what was made on the way: no file and no process of a failed start may stay.
+
 @test "a pid file in a directory that is not there: start says so and leaves with 1" {
 	exits 1 repeatd -p none/x.pid -i 3600 start true
 	expect_like "message" '^repeatd: .*none/x\.pid.*: No such file' "$err" "$file"
@@ -454,6 +486,10 @@ refused() {
 	absent repeatd.pid "$file"
 }
 
+# == The file ==
+# The owner removes its file while it still holds the lock, and only if the name still means that file: compare
+# st_dev and st_ino of stat(2) and fstat(2). The same look at each beat tells that the file is gone.
+
 @test "the pid file is removed at a normal end" {
 	exits 0 repeatd -n 1 run true
 	absent repeatd.pid "$file"
@@ -481,6 +517,8 @@ refused() {
 	expect "the other file" 12345 "$(<repeatd.pid)" "$file"
 }
 
+# Hint: Unlink only what is yours: the name may mean the other's file by now. A look, then an unlink, both under the
+# lock.
 @test "of two daemons, one with a deleted file, the new one stays and keeps its file" {
 	launched -i 0.2 start true
 	old=$daemon
@@ -492,7 +530,9 @@ refused() {
 	expect "the pid file" "$daemon" "$(<repeatd.pid)" "$file"
 }
 
-# --- stop ---
+# == Stop ==
+# Send TERM to who holds the lock, not to whom the file names, and wait for the lock, not for the pid:
+# F_SETLKW and F_OFD_SETLKW in fcntl(2) sleep until it is free, pidfd_open(2) and poll(2) until a process has ended.
 
 @test "stop ends the daemon, says 'stopped, pid N', and leaves with 0" {
 	launched -i 3600 start true
@@ -550,6 +590,7 @@ held() {
 	took "from the death to the return" 0 400 "$stopping"
 }
 
+# Hint: After -t seconds comes KILL, and then the wait for the death goes on. alarm(2), poll(2) have time limits.
 @test "a daemon that does not take TERM is killed after -t seconds, and stop leaves with 0" {
 	launched -i 3600 start true
 	kill -STOP "$daemon"
@@ -558,6 +599,7 @@ held() {
 	gone "$daemon" "the daemon" "$stopping"
 }
 
+# Hint: A loop of kill(pid, 0) and sleep is polling. Which call sleeps until somebody else has ended?
 @test "stop waits in one blocking call and polls nothing" {
 	needs_own_calls
 	launched -i 3600 start true
@@ -574,6 +616,9 @@ held() {
 	took "stop" 0 2000 "$stopping"
 }
 
+# == A zombie fools nobody ==
+# kill(pid, 0) succeeds for a zombie: it is dead, but nobody has waited for it. It holds no lock any more.
+
 @test "a zombie does not fool stop, status or start, where the parent never waits" {
 	beside sh -c 'repeatd -i 3600 run true & exec sleep 60'
 	wait_until 10 test -s repeatd.pid
@@ -587,6 +632,10 @@ held() {
 	expect_like "code of status" '^[13]$' "$code" "$lock"
 	launched -i 3600 start true
 }
+
+# == Stop ==
+# Who waits for a lock must never be taken for who holds it: what does F_GETLK in fcntl(2) say while stop waits?
+# And stop, when it gets the lock, must not keep it.
 
 @test "a start while a stop waits is told who holds the lock" {
 	held -t 60
@@ -614,7 +663,8 @@ held() {
 	expect "exit codes" 0 "$(sort -u s.*.code)" "$stopping"
 }
 
-# --- restart ---
+# == The verbs ==
+# restart is stop, then start, and bad usage must show before the stop. Two at once: only one may win.
 
 @test "restart from running: the old daemon is gone, a new one runs" {
 	launched -i 3600 start true
@@ -652,7 +702,9 @@ held() {
 	wait_until 10 one_daemon || fail "daemons: $(marked_pids)" "pid file: $(<repeatd.pid)"
 }
 
-# --- status ---
+# == The verbs ==
+# The lock tells running from dead, and the file tells dead (1) from not running (3); what cannot be asked is 4.
+# status only looks: it makes no file and takes no lock that a start could trip over.
 
 @test "status of a running daemon is 0 and 'running, pid N'" {
 	launched -i 3600 start true
@@ -681,7 +733,8 @@ held() {
 	expect "stdout" "" "$out" "$verbs"
 }
 
-# --- run ---
+# == The verbs ==
+# run is the same program without stage 2: the same lock, file and log, but no fork, and no session of its own.
 
 @test "run stays in the foreground: it is our child, and its pid is in the file" {
 	foreground -i 3600 run true
@@ -708,7 +761,9 @@ held() {
 	gone "$job" "the process in the foreground" "$verbs"
 }
 
-# --- the timetable ---
+# == The timetable ==
+# Sleep until a point in time, not for a length: clock_nanosleep(2) with TIMER_ABSTIME and CLOCK_MONOTONIC. What
+# is the next k x interval that is not over yet, when COMMAND took longer than one?
 
 # paced: how long $every is, how far off a beat may be ($slack: generous, but a drift shows),
 # and how $long two and a half of them are.
@@ -779,6 +834,10 @@ beats_at() {
 	beats_at 0 1
 }
 
+# == The timetable ==
+# A COMMAND that fails is news for the log and no reason to stop: WIFEXITED, WIFSIGNALED in wait(2). What exec could
+# not do is said by the child. Every child must be waited for.
+
 @test "a COMMAND that fails is noted in the log, and the next beat comes" {
 	launched -i 0.05 start sh -c 'exit 7'
 	logged 2 'repeatd\[[0-9]+\]: .*7' "$timetable"
@@ -821,7 +880,9 @@ beats_at() {
 	no_zombies_of "$daemon" || fail "zombies: $(zombies_of "$daemon")"
 }
 
-# --- what this stage leaves wrong ---
+# == What is still wrong ==
+# Stage 3 catches no signal, and so these faults are its promise; stage 4 mends them. A program that catches TERM or
+# HUP, or opens its log anew, is further than this already.
 
 mended="stage 4 mends it"
 

@@ -25,7 +25,8 @@ idle() {
 }
 childless() { [[ -z $(<"/proc/$1/task/$1/children") ]]; }
 
-# --- TERM and INT ---
+# == The verbs ==
+# As in stage 3: wrong words and numbers are exit 2, before anything is made or started.
 
 @test "a wrong -l or -g leaves with 2 and says why" {
 	exits 2 repeatd -l loud start true
@@ -35,6 +36,10 @@ childless() { [[ -z $(<"/proc/$1/task/$1/children") ]]; }
 	exits 2 repeatd -g soon start true
 	expect_like "message" '^repeatd: .*soon' "$err" "$verbs"
 }
+
+# == Stopping ==
+# A handler may do next to nothing: signal-safety(7). Let it set a flag, and act in the loop, which ends, removes
+# the pid file, logs a last line and leaves with 0.
 
 @test "TERM ends run with 0" {
 	idle
@@ -70,6 +75,10 @@ childless() { [[ -z $(<"/proc/$1/task/$1/children") ]]; }
 	expect_like "the last line" " repeatd\\[$daemon\\]: ." "$(tail -n 1 repeatd.log)" "$stopping"
 	expect "lines of COMMAND after TERM" 1 "$(lines repeatd.log ': goodbye$')" "$stopping"
 }
+
+# == Stopping ==
+# COMMAND is seldom one process: setpgid(2) gives it a group, and kill(2) with a negative number means all of it.
+# TERM, the grace of -g, KILL; it is over when the group is empty (ESRCH), not when its leader has ended.
 
 @test "TERM reaches COMMAND and its children: its whole process group" {
 	foreground -i 3600 run sh -c '
@@ -109,6 +118,7 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	expect "last words in the log" 1 "$(lines repeatd.log 'last words$')" "$stopping"
 }
 
+# Hint: The second TERM comes while you wait for the first one's effect: you must still hear it.
 @test "a second TERM ends the grace at once" {
 	foreground -g 60 -i 3600 run sh -c "$deaf"
 	logged 1 'ready$'
@@ -119,6 +129,7 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	nobody_left || fail "left behind: $(marked_pids)" "  see:      $stopping"
 }
 
+# Hint: A stopped process takes TERM only when it goes on: SIGCONT in signal(7).
 @test "a COMMAND that is stopped does not outlive the daemon" {
 	foreground -g 0.3 -i 3600 run sh -c 'echo $$ >"$HERE/new"; mv "$HERE/new" "$HERE/pid"; while :; do sleep 1; done'
 	wait_until 10 test -s pid
@@ -136,6 +147,10 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	nobody_left || fail "left behind: $(marked_pids)" "  see:      $stopping"
 }
 
+# == The loop ==
+# One loop, one call that waits: ppoll(2). What is always ready (a COMMAND that floods its pipe) must not keep
+# signals and timers from their turn.
+
 @test "no beat comes while it stops" {
 	launched -g 0.4 -i 0.05 start sh -c 'echo x >>"$HERE/beats"; trap "" TERM; while :; do sleep 1; done'
 	wait_until 10 test -s beats
@@ -152,6 +167,10 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	timed eval 'kill -TERM "$daemon"; ended 0'
 	took "from TERM to the end" 0 3000 "$loop"
 }
+
+# == Stopping ==
+# From which moment on is TERM caught, and what does it do before that? Block signals first, sigprocmask(2), and
+# let them in only where you wait: ppoll(2). Then no moment is left in which one could get lost.
 
 @test "TERM at any system call of the start-up is neither lost nor leaves a pid file or a process" {
 	needs_own_calls
@@ -208,7 +227,9 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	done
 }
 
-# --- HUP, USR1, PIPE ---
+# == The log ==
+# Open the new log first, then put it in the place of the old one: dup2(2), or swap the descriptors. Relative names
+# mean another directory by now. If the open fails (O_NONBLOCK for a FIFO), the old log goes on.
 
 @test "HUP after mv, 20 times under load: not one line is lost or doubled" {
 	local k
@@ -278,6 +299,10 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	lives "$daemon" "the daemon" "$log"
 }
 
+# == The loop ==
+# Every signal that you do not catch or ignore ends you: signal(7). What each one means is decided in one place,
+# in the loop. A broken pipe is an error of write(2) once PIPE is ignored.
+
 @test "USR1 writes one status line to the log" {
 	idle
 	before=$(lines repeatd.log)
@@ -304,7 +329,9 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	expect "runs" 5 "$(lines beats)" "$loop"
 }
 
-# --- children ---
+# == The children ==
+# Signals merge: one CHLD may stand for many deaths. waitpid(2) with WNOHANG until there are none left; and orphans
+# of COMMAND come to you only if you are PID 1 or a subreaper.
 
 @test "500 short children and as many orphans are all reaped" {
 	launched -i 3600 start sh -c '
@@ -324,6 +351,10 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	kill -CONT "$daemon"
 	wait_until 10 childless "$daemon" || fail "children: $(<"/proc/$daemon/task/$daemon/children")" "  see:      $children"
 }
+
+# == The children ==
+# A run is over when its leader has ended and kill(-group, 0) finds nobody who lives: kill(2), ESRCH. Zombies are in
+# the group until somebody waits for them, and that may be never.
 
 @test "a run is over when its leader has ended and its group is empty, not before" {
 	launched -i 0.05 -n 2 start sh -c 'mkdir "$HERE/busy" || echo two >"$HERE/overlap"; (sleep 0.3; rmdir "$HERE/busy") &'
@@ -345,6 +376,10 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	logged 3 'beat$' "$children"
 }
 
+# == The children ==
+# KILL cannot be caught, so the kernel must do it: PR_SET_PDEATHSIG in prctl(2), set in the child before exec. Could
+# the parent have died just before that?
+
 @test "if the daemon is killed, COMMAND does not live on" {
 	launched -i 3600 start sh -c 'echo $$ >"$HERE/new"; mv "$HERE/new" "$HERE/pid"; exec sleep 60'
 	wait_until 10 test -s pid
@@ -352,7 +387,9 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	gone "$(<pid)" "COMMAND after the daemon's death by KILL" "$children"
 }
 
-# --- the log ---
+# == The log ==
+# Build the whole line, then one write(2): what is written in two pieces can be torn. Time is UTC with milliseconds:
+# clock_gettime(2), gmtime_r(3).
 
 line='^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]{3}Z (error|warning|info|debug) [^ ]+\[[0-9]+\]: '
 
@@ -374,12 +411,17 @@ all_lines() {
 	all_lines moved.log
 }
 
+# Hint: gmtime_r(3), not localtime(3): nobody wants an hour twice when summer ends.
 @test "the time of a line is UTC, whatever the time zone" {
 	TZ=Asia/Tokyo exits 0 repeatd -n 1 run echo now
 	stamp=$(sed -n 's/ .*: now$//p' repeatd.log)
 	age=$(($(date +%s) - $(date -d "$stamp" +%s)))
 	((age >= 0 && age < 20 * SLOWER)) || fail "a line of now: $stamp" "  see:      $log"
 }
+
+# == The log ==
+# COMMAND writes to a pipe, you read it, cut it into lines and log them under its name and pid: pipe(2), O_NONBLOCK.
+# Its end is not the end of the pipe: read until there is nothing left before you call the run over.
 
 @test "COMMAND's lines carry COMMAND's own name and pid" {
 	exits 0 repeatd -n 1 run /bin/sh -c 'echo "I am $$"; echo "still $$" >&2'
@@ -392,6 +434,7 @@ all_lines() {
 	expect "order" 12345 "$(sed -nE 's/.* sh\[[0-9]+\]: ([1-5])$/\1/p' repeatd.log | tr -d '\n')" "$log"
 }
 
+# Hint: A terminal obeys what it is shown. Everything below a blank, and DEL, is written as \xNN before it is logged.
 @test "control characters are escaped" {
 	exits 0 repeatd -n 1 run printf 'red \033[31m return \r bell \a tab \t nul \000 del \177 end\n'
 	all_lines repeatd.log
@@ -404,6 +447,7 @@ all_lines() {
 	expect "lines with it" 1 "$(lines repeatd.log ': grüße aus ☃ und 𝄞$')" "$log"
 }
 
+# Hint: U+0080 to U+009F are two bytes in UTF-8, and a terminal may obey them as ESC [ and the like.
 @test "control characters beyond ASCII (U+0080 to U+009F, which terminals obey) are escaped" {
 	exits 0 repeatd -n 1 run printf 'as UTF-8 \302\23331m, as a bare byte \23331m, end\n'
 	expect "such characters in the log" "" "$(LC_ALL=C grep -aP '\xc2[\x80-\x9f]|[\x00-\x7f][\x80-\x9f]' repeatd.log | cat -v)" "$log"
@@ -445,6 +489,10 @@ all_lines() {
 	logged 1 ': early$' "$log"
 }
 
+# == The log ==
+# Lines have no length that you may rely on: what do you do when the buffer is full and no newline has come? A piece
+# is marked, loses no byte, and ends where a character ends: utf-8(7).
+
 # pieces: what the log has of a line of many x, one piece per line.
 pieces() { LC_ALL=C sed -nE 's/^[^ ]+ info sh\[[0-9]+\]: (.*x.*)$/\1/p' repeatd.log; }
 
@@ -478,6 +526,10 @@ pieces() { LC_ALL=C sed -nE 's/^[^ ]+ info sh\[[0-9]+\]: (.*x.*)$/\1/p' repeatd.
 	all_lines repeatd.log
 }
 
+# == The log ==
+# One line, one write(2) with O_APPEND: then lines of two writers never mix. A stdio buffer decides for itself when
+# it writes: setvbuf(3).
+
 @test "each line is one write" {
 	needs_own_calls
 	exits 0 strace -f -qq -s 9000 -o calls -e trace=write,writev,pwrite64,sendto \
@@ -486,6 +538,9 @@ pieces() { LC_ALL=C sed -nE 's/^[^ ]+ info sh\[[0-9]+\]: (.*x.*)$/\1/p' repeatd.
 	expect "writes for the lines of the log" "$(lines repeatd.log)" "$(lines writes '[^n]\\n"[,}]')" "$log"
 	expect "writes of several lines" 0 "$(lines writes '\\n.*\\n"')" "$log"
 }
+
+# == The log ==
+# error, warning, info, debug: what is less urgent than -l is not logged. -S gives lines to syslog(3) instead.
 
 # levels_of LEVEL: which levels the log has when -l is LEVEL, with a COMMAND that talks and fails.
 levels_of() {
@@ -526,7 +581,9 @@ levels_of() {
 	absent repeatd.log "$log"
 }
 
-# --- systemd, containers, sleep ---
+# == Systemd and containers ==
+# One datagram each, to the socket that NOTIFY_SOCKET names: sd_notify(3), unix(7). READY=1 only when all that start
+# would wait for is done; then the variable goes from the environment of COMMAND.
 
 @test "run tells NOTIFY_SOCKET that it is ready, how it stands, and that it stops" {
 	datagrams "$PWD/socket" heard
@@ -566,6 +623,10 @@ levels_of() {
 	done
 }
 
+# == Systemd and containers ==
+# PID 1 gets all orphans, must wait for each, and has no default action for signals: pid_namespaces(7). The status of
+# an orphan is not that of COMMAND: look at the pid that waitpid(2) returned.
+
 # contained COMMAND...: repeatd is PID 1 of a PID namespace; $daemon is its pid outside.
 contained() {
 	needs_namespace -pf --mount-proc
@@ -597,6 +658,9 @@ contained() {
 	exits 0 repeatd stop
 	expect "failures in the log" 0 "$(lines repeatd.log '(warning|error)')" "$children"
 }
+
+# == The loop ==
+# Sleep until something happens: no time limit but the next beat. Every tick, 'just to be sure', wakes a laptop.
 
 @test "idle with -i 3600, it does not wake up" {
 	idle

@@ -105,7 +105,9 @@ for_a_while() {
 	done
 }
 
-# --- the FIFO ---
+# == The FIFO ==
+# mkfifo(3) takes a mode, and the umask takes bits from it: fchmod(2), or a umask of 077 around it. Make it only
+# once you hold the lock, and before start says 'started'. Names are relative to the caller.
 
 @test "the FIFO is made as ./repeatd.ctl with mode 0600" {
 	idle_daemon
@@ -149,6 +151,10 @@ for_a_while() {
 	wait_until 5 exits 0 repeatctl status
 	expect_like "the status" '^state: ' "$(grep '^state: ' .out)" "$the_fifo"
 }
+
+# == The FIFO ==
+# Who may replace what stands under the name? Only who holds the lock, and only a FIFO that is ours: lstat(2),
+# S_ISFIFO, st_uid. Everything else is refused and left alone, and a failed start takes back what it made.
 
 @test "a second start leaves the FIFO of the first one alone" {
 	local before
@@ -257,6 +263,9 @@ refuses() {
 	((failed > 0)) || fail "starts that fail with few descriptors" "  expected: at least one" "  came:     none"
 }
 
+# == The FIFO ==
+# The owner removes it at its end, before the lock goes: after that, the name may be another's already. unlink(2).
+
 @test "the FIFO is gone when the verb stop returns" {
 	idle_daemon
 	is_fifo repeatd.ctl
@@ -289,6 +298,9 @@ refuses() {
 	done
 }
 
+# == The FIFO ==
+# O_CLOEXEC at open(2): a COMMAND that holds the FIFO open holds up whoever waits for its end.
+
 @test "COMMAND does not inherit the FIFO, nor the reply FIFO of a client that is being answered" {
 	idle_daemon
 	exits 0 repeatd stop
@@ -303,7 +315,9 @@ refuses() {
 	expect "descriptors of COMMAND that are FIFOs with a name" "" "$(grep ctl descriptors || true)" "$the_fifo"
 }
 
-# --- the commands ---
+# == The commands ==
+# Each command is one line in, one answer out; status is 'key: value' lines. What a command changes must show in
+# the next status, and holds from the moment of the answer on.
 
 @test "repeatctl status prints running facts, one 'key: value' a line" {
 	idle_daemon
@@ -312,6 +326,9 @@ refuses() {
 	expect "lines that are not 'key: value'" "" "$(grep -vE '^[a-z][a-z0-9 _-]*: .+$' .out || true)" "$commands"
 	expect "stderr" "" "$err" "$commands"
 }
+
+# == The commands ==
+# A beat on demand: it does not move the timetable, and never runs a second COMMAND beside the first.
 
 @test "now runs COMMAND at once" {
 	serve -i 3600 start sh -c "echo ran >>'$PWD/beats'"
@@ -341,6 +358,9 @@ refuses() {
 	wait_until 5 more_lines_than 0 runs
 	gone overlap || fail "two COMMANDs at once" "  see:      $commands"
 }
+
+# == The commands ==
+# While it is paused, no timer is set; resume sets it for the next beat of the timetable. What was missed is missed.
 
 @test "pause stops the beats" {
 	local count
@@ -384,6 +404,10 @@ refuses() {
 	! paused || fail "it is still paused after resume" "  see:      $commands"
 }
 
+# == The commands ==
+# A new interval means a new timetable, from now on, and the timer that runs is the old one's. What is refused must
+# leave everything as it was: check first, change then.
+
 @test "interval makes the beats faster" {
 	serve -i 3600 start sh -c "echo ran >>'$PWD/beats'"
 	wait_until 5 more_lines_than 0 beats
@@ -417,6 +441,9 @@ refuses() {
 	exits 0 repeatctl status
 	expect "the interval" "$(<before)" "$(grep interval .out)" "$commands"
 }
+
+# == The commands ==
+# The same function that -l and HUP use, and its failure is the answer. Opening a log may fail: the old one goes on.
 
 @test "level error keeps COMMAND's lines out of the log, level info lets them in again" {
 	serve -i 3600 start sh -c "echo said; echo ran >>'$PWD/beats'"
@@ -461,6 +488,9 @@ refuses() {
 	wait_until 5 same 'said_in old.log' 2
 }
 
+# == The commands ==
+# Answer first, then end as TERM does. The answer must be with the client before the daemon goes.
+
 @test "stop ends the daemon, its pid file and its FIFO" {
 	idle_daemon
 	exits 0 repeatctl stop
@@ -484,6 +514,10 @@ refuses() {
 	wait_until 5 dead "$pid"
 	wait_until 5 dead "$(<pids)"
 }
+
+# == The commands ==
+# Commands are obeyed in the loop, between all else: a COMMAND that runs, or floods its pipe, delays no answer. What
+# is wrong is refused with its reason and changes nothing: too few words, too many, not a number.
 
 @test "help names every command" {
 	local word
@@ -562,7 +596,9 @@ refused() {
 	refused level 3
 }
 
-# --- the protocol ---
+# == The protocol ==
+# [@ID] COMMAND [ARG...] and a newline. With an ID the answer goes to FIFO.ID: 'ok' or 'error: WHY', the body, end of
+# file. Without one, the result is logged. Try it: echo '@a status' >repeatd.ctl, with cat repeatd.ctl.a beside it.
 
 @test "by hand: with an ID the answer is 'ok', the body, and end of file" {
 	idle_daemon
@@ -604,6 +640,10 @@ refused() {
 	echo status >repeatd.ctl
 	wait_until 5 says 'state: ' repeatd.log
 }
+
+# == The protocol ==
+# The ID becomes part of a path: letters and digits only, 1 to 32, before it is used. What is opened there must be a
+# FIFO of ours: O_NOFOLLOW, O_NONBLOCK, fstat(2). Nothing is ever made.
 
 @test "an ID of 32 letters and digits is good" {
 	idle_daemon
@@ -677,6 +717,10 @@ refused() {
 		fail "the stranger's FIFO" "  expected: nothing comes" "  came:     $(<verdict)" "  see:      $protocol"
 }
 
+# == From bytes to lines ==
+# A read(2) returns any piece of the stream: half a line, or three and a half. Keep what has no newline yet. Writes of
+# up to PIPE_BUF bytes are never mixed with others: pipe(7).
+
 @test "several commands in one write are taken one by one" {
 	idle_daemon
 	printf 'pause\ninterval 1234.5\nresume\ninterval 4321.5\npause\n' >commands
@@ -714,6 +758,7 @@ refused() {
 	expect "warning lines" 0 "$(warnings)" "$protocol"
 }
 
+# Hint: ulimit -n, PIPE_BUF, one write(2) a line: count what is lost, and where: writer, FIFO, reader, answer.
 @test "20 writers x 500 commands: each is answered, none is lost, glued or cut" {
 	idle_daemon
 	fifo crowd repeatd.ctl 20 500 >summary
@@ -729,7 +774,8 @@ refused() {
 	expect "warning lines" 0 "$(warnings)" "$protocol"
 }
 
-# --- rubbish on the line ---
+# == Rubbish on the line ==
+# Keep a partial line, but not for ever: who may finish it, and what if nobody does? One warning for each bad line.
 
 # costs_one_warning WHAT: the line just sent costs one warning line, and the next command is served.
 costs_one_warning() {
@@ -747,6 +793,7 @@ costs_one_warning() {
 	expect "warning lines" 0 "$(warnings)" "$rubbish"
 }
 
+# Hint: A timer of a second for what has no newline: then it is thrown away, with one warning.
 @test "a line whose newline never comes is thrown away after a second with one warning, and the next one is whole" {
 	idle_daemon
 	printf pause >repeatd.ctl
@@ -758,12 +805,17 @@ costs_one_warning() {
 	expect "warning lines" 1 "$(warnings)" "$rubbish"
 }
 
+# Hint: repeatctl may send a newline first: an empty line harms nobody.
 @test "repeatctl is answered at once although another writer left out the newline" {
 	idle_daemon
 	printf pause >repeatd.ctl
 	exits 0 repeatctl status
 	expect_like "the status" '(^|.)state: ' "$out" "$rubbish"
 }
+
+# == Rubbish on the line ==
+# When a line is too long, all of it must go, up to its newline: or its end becomes a command. One warning, made when
+# it becomes too long; NULs and noise are bytes like others until you print them.
 
 @test "a line longer than PIPE_BUF costs one warning line" {
 	idle_daemon
@@ -834,6 +886,9 @@ costs_one_warning() {
 		fail "warning lines" "  expected: 1 to $sent" "  came:     $(warnings)" "  see:      $rubbish"
 }
 
+# == From bytes to lines ==
+# After one read, let the others have their turn: poll(2) tells at once that there is more.
+
 @test "a writer that never stops delays neither the beats, nor another writer, nor TERM" {
 	local count
 	serve -i 0.1 start sh -c "echo ran >>'$PWD/beats'"
@@ -845,6 +900,10 @@ costs_one_warning() {
 	kill -TERM "$pid"
 	wait_until 5 dead "$pid"
 }
+
+# == The FIFO ==
+# When the last writer leaves, a FIFO is at its end for good, and poll(2) says POLLHUP again and again. Who else could
+# hold the write end open? fifo(7). top shows whether you spin.
 
 @test "no CPU is used once a writer has left" {
 	local ticks switches
@@ -876,7 +935,9 @@ costs_one_warning() {
 		"  came:     $ticks ticks" "  see:      $clients"
 }
 
-# --- clients that do not read ---
+# == Clients that do not read ==
+# Opening a FIFO to write blocks until there is a reader, and writing blocks when 64 KiB are full: O_NONBLOCK in both,
+# fifo(7), ENXIO, EAGAIN. What does not fit now waits in memory, until poll(2) says so or patience ends.
 
 @test "a client that never reads delays nobody" {
 	idle_daemon
@@ -918,6 +979,7 @@ costs_one_warning() {
 	wait_until 15 lets_go repeatd.ctl.deaf
 }
 
+# Hint: EPIPE in write(2), and SIGPIPE if you do not ignore it; POLLERR in poll(2) tells before you write.
 @test "a client that dies is dropped at once" {
 	idle_daemon
 	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 1
@@ -957,7 +1019,9 @@ costs_one_warning() {
 	within 2500 exits 0 repeatd -t 60 stop
 }
 
-# --- repeatctl ---
+# == Repeatctl ==
+# Open the FIFO to write with O_NONBLOCK: ENXIO means that nobody reads, fifo(7). A file that is no FIFO is never written to.
+# No daemon is exit 3, and at once.
 
 @test "without a daemon repeatctl is through at once with exit code 3" {
 	within 1500 exits 3 "${limited[@]}" repeatctl -t 60 status
@@ -990,6 +1054,10 @@ costs_one_warning() {
 @test "a directory that does not exist is exit code 3" {
 	exits 3 repeatctl -c no/such/place status
 }
+
+# == Repeatctl ==
+# One deadline for everything: open, write, read. poll(2) with what is left of it. Once the answer has come to its end
+# it is whole; before that it is not, whatever has come.
 
 @test "silence is exit code 4 at -t" {
 	local begin took
@@ -1071,6 +1139,10 @@ costs_one_warning() {
 	expect "bytes of the body" 4000000 "$(wc -c <.out)" "$control"
 }
 
+# == Repeatctl ==
+# Make it 0600 and open it before you ask, or the daemon finds no reader. It goes whatever happens: also at INT, TERM,
+# HUP and PIPE, whose handler may only set a flag, and then you die of that very signal: signal(7).
+
 @test "the reply FIFO is named FIFO.ID and has mode 0600" {
 	umask 000
 	idle_daemon
@@ -1140,6 +1212,10 @@ costs_one_warning() {
 	exits 0 repeatctl status
 }
 
+# == Repeatctl ==
+# Look at the result of every write to stdout, also of the last one: fflush(3), fclose(3). Descriptors 0 to 2 may be
+# closed when you begin: what would open(2) return?
+
 @test "repeatctl says so when its answer cannot be written" {
 	idle_daemon
 	code=0
@@ -1169,6 +1245,10 @@ costs_one_warning() {
 	expect "answers" 20 "$(cat answer* | grep -c '^state: ')" "$control"
 	expect "files left behind" "" "$(replies)" "$control"
 }
+
+# == Repeatctl ==
+# One command is one line of at most PIPE_BUF bytes, written at once. What would make it two lines, or longer, is
+# escaped or refused by repeatctl itself.
 
 @test "a newline in an argument is not a second command" {
 	idle_daemon
@@ -1256,7 +1336,9 @@ stuck() { [[ $(readlink "/proc/$1/fd/1") == */full && $(stat_field "$1" 3) == S 
 	expect "files left behind" "" "$(replies)" "$control"
 }
 
-# --- the FIFO deleted or replaced ---
+# == The FIFO deleted or replaced ==
+# You hold a FIFO that has no name any more, and nobody can reach you. Compare stat(2) of the name with fstat(2) of
+# yours at each beat, or be told: inotify(7). What is in its place decides what to do: ours, a FIFO, anything else.
 
 # new_fifo [INODE]: a FIFO with mode 0600 is there, and it is not the one with that inode.
 new_fifo() { [[ -p repeatd.ctl && $(stat -c '%a %i' repeatd.ctl) == 600\ * && $(inode repeatd.ctl) != "${1-}" ]]; }
@@ -1281,6 +1363,7 @@ comes_back() {
 	comes_back
 }
 
+# Hint: What is in the old FIFO has been accepted: read it empty before you let go of it.
 @test "a command that waits in the FIFO when the FIFO is deleted is obeyed" {
 	serve -i 1 start true
 	kill -STOP "$pid"

@@ -11,8 +11,6 @@ teardown_file() { stop_servers; }
 setup() { leecher_stage; }
 teardown() { clean_up; }
 
-# --- leecherctl --------------------------------------------------------------------------------
-
 # pulling_slowly [CONFIG...]: the daemon is in the middle of pulling from/big; from/small waits behind it.
 pulling_slowly() {
 	sample from/big 6000000
@@ -24,6 +22,10 @@ pulling_slowly() {
 	pid=${out##* }
 	wait_until 20 holding 500000
 }
+
+# == Leecherctl ==
+# The daemon answers between all else, also while rsync runs: one loop, as in stage 5. Percent and rate come from what
+# rsync tells while it works: rsync(1), --info=progress2.
 
 @test "leecherctl status tells state, item in hand, percent, rate, time left and the counts" {
 	pulling_slowly
@@ -86,6 +88,9 @@ pulling_slowly() {
 	wait_until 10 exists to/x
 }
 
+# == Leecherctl ==
+# Pause and cancel end rsync's whole group, TERM first, and keep what is here, so that it goes on from there.
+
 @test "pause lets go of the running transfer, keeps what is here, and resume goes on from there" {
 	pulling_slowly
 	ctl 0 pause
@@ -138,6 +143,10 @@ pulling_slowly() {
 	same from/big to/big
 }
 
+# == Leecherctl ==
+# They act on the ledger, by the exact name; a name that it does not have is an error. How often an item failed goes
+# back to nothing with retry.
+
 @test "cancel, retry and forget refuse a name that is not known" {
 	leech 0 start
 	for command in cancel retry forget; do
@@ -182,6 +191,9 @@ pulling_slowly() {
 	done
 }
 
+# == Leecherctl ==
+# Read the new configuration whole before anything of the old one is changed: if it is bad, the old one goes on.
+
 @test "reload takes up the new configuration" {
 	echo hello >from/x.part
 	leech 0 start
@@ -205,6 +217,9 @@ pulling_slowly() {
 	wait_until 10 exists to/x
 	alive "$pid"
 }
+
+# == Leecherctl ==
+# These are stage 5's commands and its protocol; the chapter of that stage explains them.
 
 @test "reopen opens the log again after mv" {
 	leech 0 start
@@ -261,6 +276,10 @@ pulling_slowly() {
 	wait_until 5 field_like state paused
 }
 
+# == Rsync is a process group ==
+# stop is over when every process of the transfer is: TERM, a grace, KILL for the group, and a second TERM ends the
+# grace at once. What is here is kept.
+
 @test "leecherctl stop ends the daemon" {
 	leech 0 start
 	pid=${out##* }
@@ -303,7 +322,9 @@ pulling_slowly() {
 	wait_until 3 nobody_left
 }
 
-# --- check -------------------------------------------------------------------------------------
+# == Running it for good ==
+# check tries all that a pass would need and changes nothing: configuration, programs, a login that never asks
+# (ssh(1), BatchMode).
 
 @test "check says that all is well and changes nothing, daemon or not" {
 	config_shared

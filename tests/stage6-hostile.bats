@@ -18,7 +18,9 @@ untouched() {
 	no_rsync
 }
 
-# --- the configuration -------------------------------------------------------------------------
+# == The configuration ==
+# Name file, line and key, and what was wrong. Read strictly: an unknown key, a number with something behind it, a
+# relative path are errors, and nothing is done.
 
 @test "no configuration: exit 2 and the name of the file, for every verb and for leecherctl" {
 	rm leecher.conf
@@ -114,6 +116,10 @@ refused() {
 	expect "what is there" y "$(published)"
 }
 
+# == Failure ==
+# Every call can fail for a reason that has a name: say which file, and strerror(3). Nothing is made where the
+# configuration may be wrong.
+
 @test "to missing: said, and not made" {
 	echo hello >from/x
 	rmdir to
@@ -184,7 +190,9 @@ refused() {
 	gone to/x
 }
 
-# --- the source --------------------------------------------------------------------------------
+# == Failure ==
+# Whatever keeps the source from being asked: then what is finished is unknown, which is not 'nothing'. Say why, in the
+# words of the program that failed, and try again at the next pass.
 
 # unknown REGEX: the pass says why, exits 1 and does nothing; so do list and check.
 unknown() {
@@ -266,6 +274,9 @@ unknown() {
 	untouched
 }
 
+# == What is there: source.c ==
+# Tell 'there is nothing' from 'I could not look': rsync's exit code does, rsync(1).
+
 @test "no such path, on all three kinds of source: said" {
 	config source.from="$PWD/nothing"
 	unknown 'nothing.*No such file'
@@ -290,6 +301,9 @@ unknown() {
 	leech 0 list
 	expect "list" '' "$out"
 }
+
+# == Failure ==
+# Every wait has a limit: no byte for timeout seconds ends the transfer, its whole group, and it is resumed later.
 
 @test "a far side that takes the connection and says nothing is given up after timeout" {
 	echo hello >from/x
@@ -328,6 +342,9 @@ unknown() {
 	stop_servers
 }
 
+# == Running it for good ==
+# Your options stand before those of ssh_config(5): BatchMode=yes and StrictHostKeyChecking=yes on the command line.
+
 @test "an ssh source never asks: BatchMode and strict host keys hold whatever ssh's own configuration says" {
 	needs_sshd
 	echo hello >from/x
@@ -342,7 +359,9 @@ unknown() {
 	expect "known hosts" '' "$(cat known)"
 }
 
-# --- a list program ----------------------------------------------------------------------------
+# == List programs ==
+# Believe a list only when all is well: exit status 0, the last name ended by its NUL, no slash, no '..', not empty. Else
+# what is finished is unknown. A program that hangs is ended as a group.
 
 # list_fails REGEX: a list from standard input that cannot be trusted: nothing is done, and why is said.
 list_fails() {
@@ -427,7 +446,9 @@ list_fails() {
 	wait_until 10 exists to/b
 }
 
-# --- items -------------------------------------------------------------------------------------
+# == Names are bytes ==
+# Names come from strangers. Which of them would meet your own files, a marker, a log link, or be longer than NAME_MAX
+# with your ending behind them?
 
 @test "an item named .leecher cannot touch leecher's own state" {
 	mkdir from/.leecher
@@ -496,6 +517,10 @@ list_fails() {
 	same from/z to/z
 }
 
+# == Failure ==
+# Between the list and the end of the transfer everything may change. Ask again afterwards: what is different now was
+# not finished.
+
 @test "an item that vanishes during its transfer: said, not published, the others served" {
 	sample from/dir/a 2000000
 	sample from/dir/b 2000000
@@ -541,6 +566,10 @@ list_fails() {
 	wait_until 10 pulled
 	same from/dir to/dir
 }
+
+# == Onto the disk, and into place ==
+# A link in an item may lead anywhere, step by step: look at each before it gets its name. Only files, directories and links
+# inside come along; no set-user-id bits, no devices.
 
 # no_link_outside: nothing below to/ leads out of it.
 no_link_outside() {
@@ -595,7 +624,9 @@ no_link_outside() {
 	expect_like "mode" '^7?[0-7]{3}$' "$(stat -c %a to/x)"
 }
 
-# --- the ledger --------------------------------------------------------------------------------
+# == Failure ==
+# A ledger that cannot be read is never replaced by a new one, which would pull everything again: sqlite3's
+# integrity_check and user_version. Say what to do.
 
 # ledger_refused WHY WHAT_TO_DO: nothing is done and the ledger is left as it is, whatever is tried.
 ledger_refused() {

@@ -13,7 +13,8 @@ teardown_file() { stop_servers; }
 setup() { leecher_stage; }
 teardown() { clean_up; }
 
-# --- the verbs, and what is carried over from stages 2 to 5 ------------------------------------
+# == Exit codes ==
+# Bad usage and a bad configuration are 2, with the reason on stderr; help and version are answers, and go to stdout.
 
 @test "-h is help on stdout and -V the version, for both programs" {
 	local program
@@ -40,6 +41,10 @@ teardown() { clean_up; }
 	exits 2 leecherctl -c leecher.conf
 	exits 2 leecherctl -c leecher.conf -t -1 status
 }
+
+# == Configuration ==
+# $XDG_CONFIG_HOME/leecher/leecher.conf, or ~/.config/... without it. State lives in TO/.leecher, on the same file
+# system as TO, and nowhere else, unless the key state says so. Names are made absolute before chdir(2).
 
 @test "a three-line configuration under XDG_CONFIG_HOME is enough" {
 	mkdir -p cfg/leecher
@@ -75,6 +80,9 @@ teardown() { clean_up; }
 	[[ -e elsewhere/deep/ledger.db ]]
 	gone to/.leecher
 }
+
+# == Exit codes ==
+# All that stages 2 to 5 promise holds here: lock, pid file, FIFO, signals, log. Their chapters explain it.
 
 @test "status, stop and restart tell what is, with the exit codes of the LSB" {
 	leech 3 status
@@ -233,7 +241,9 @@ teardown() { clean_up; }
 	expect "new lines at level error" "$had" "$(wc -l <to/.leecher/leecher.log)"
 }
 
-# --- what a pass does --------------------------------------------------------------------------
+# == What is there: source.c ==
+# rsync --list-only asks what is there, over ssh, rsync:// and locally alike: rsync(1). Each kind of source has its
+# own way to write a path.
 
 @test "once pulls files and whole directories from a local path" {
 	sample from/file 100000
@@ -290,6 +300,10 @@ teardown() { clean_up; }
 	once 0
 	expect "what is there" 'x' "$(published)"
 }
+
+# == Names are bytes ==
+# No shell, ever: execvp(3) with an argument vector. Names go to rsync by --files-from=- --from0, so that none is an
+# option, a pattern or two names: rsync(1).
 
 @test "the keys ssh and rsync are split into words, quotes keep words together, and no shell sees them" {
 	needs_sshd
@@ -364,6 +378,10 @@ teardown() { clean_up; }
 	same from/'[ab]' to/'[ab]'
 }
 
+# == What is there: source.c ==
+# Finished is what has not changed for settle seconds: size and newest time of all that is in it, remembered from
+# pass to pass. fnmatch(3) for the patterns of ignore.
+
 @test "by default *.part, *.!qB, *.crdownload and hidden names are ignored" {
 	for name in x x.part 'x.!qB' x.crdownload .hidden; do echo "$name" >from/"$name"; done
 	once 0
@@ -424,6 +442,9 @@ teardown() { clean_up; }
 	done
 }
 
+# == List programs ==
+# Names end with a NUL byte, and are taken byte for byte. An empty list means that nothing is finished.
+
 @test "a list program names what is finished, byte for byte, and nothing else is pulled" {
 	for name in a b $'new\nline'; do echo "$name" >from/"$name"; done
 	program list <<<"printf 'a\\0new\\nline\\0'"
@@ -441,6 +462,9 @@ teardown() { clean_up; }
 	expect "what is there" '' "$(published)"
 }
 
+# == The idea ==
+# The ledger, not the disk, says what has been pulled: a local copy may go without coming back.
+
 @test "the ledger remembers for good: a local copy that was deleted is not pulled again" {
 	echo hello >from/x
 	once 0
@@ -449,6 +473,10 @@ teardown() { clean_up; }
 	gone to/x
 	expect "its state" 'done' "$(list_state x)"
 }
+
+# == Onto the disk, and into place ==
+# Modes are set before an item gets its name, x only where r is: chmod(2), stat(2). A directory without w must be
+# writable while it is filled.
 
 @test "mode gives files its bits, and directories x where r is set" {
 	sample from/dir/sub/f 10
@@ -468,6 +496,9 @@ teardown() { clean_up; }
 	chmod -R u+w from to
 }
 
+# == Exit codes ==
+# A progress bar that nobody sees is no reason to fail: SIGPIPE, EPIPE, ENOSPC on stdout harm no download.
+
 @test "a reader that leaves or a full device on stdout harms no download" {
 	echo a >from/a
 	echo b >from/b
@@ -478,7 +509,9 @@ teardown() { clean_up; }
 	expect "what is there" 'a b c' "$(published)"
 }
 
-# --- what is there already ---------------------------------------------------------------------
+# == Onto the disk, and into place ==
+# What is there already is compared byte by byte, never overwritten and never followed if it is a link: lstat(2). rename(2)
+# replaces what is in its way; renameat2(2) with RENAME_NOREPLACE does not.
 
 @test "an identical item under TO is taken as done without a copy" {
 	sample from/x 100000

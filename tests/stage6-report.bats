@@ -9,7 +9,8 @@ load lib/leecher
 setup() { leecher_stage; }
 teardown() { clean_up; }
 
-# --- reports -----------------------------------------------------------------------------------
+# == Telling people ==
+# A marker or a link is a file under TO with a name made from the item's: it must never take the place of another.
 
 @test "the marker 'NAME is done' holds Done and a newline, and is the default" {
 	echo hello >from/x
@@ -39,6 +40,10 @@ teardown() { clean_up; }
 	once 0
 	expect "what is there" 'bad bad\ is\ done' "$(published)"
 }
+
+# == Telling people ==
+# sendmail -t -oi reads headers and body from its standard input. A name is bytes: a newline in it must not become a
+# header, and what is not ASCII is encoded as RFC 2047 says. One mail for an item's failure, not for each try.
 
 @test "mail goes through sendmail -t -oi, with subject Leecher: done -- NAME" {
 	fake_sendmail
@@ -131,6 +136,10 @@ for path in sys.argv[1:]:
 	expect "Subjects" "$(printf '%s\n' "Leecher: done -- Grüße [2024] ☃" "Leecher: done -- $long" | sort)" "$decoded"
 }
 
+# == Telling people ==
+# A hook is a program, not a shell's line. It gets the facts in its environment, execve(2), and begins as clean as
+# COMMAND in stage 2: signals, descriptors 0, 1 and 2.
+
 @test "on_done gets the facts in its environment, and the item is in place by then" {
 	printf 'hello' >from/$'new\nl\xffne'
 	program hook <<-'END'
@@ -213,7 +222,9 @@ for path in sys.argv[1:]:
 	[[ -e seen ]]
 }
 
-# --- hooks and mailer --------------------------------------------------------------------------
+# == Telling people ==
+# Hooks and mailers run beside the loop, in a group of their own, with a limit in time. Their failure is a line in the
+# log: the download is done all the same.
 
 @test "a hook that is missing or cannot be executed: said, the download is done" {
 	echo hello >from/x

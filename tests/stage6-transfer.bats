@@ -11,8 +11,6 @@ teardown_file() { stop_servers; }
 setup() { leecher_stage; }
 teardown() { clean_up; }
 
-# --- crashes -----------------------------------------------------------------------------------
-
 # crash_and_resume CONFIG...: kills everything in the middle of a transfer; the next pass must go on from there.
 crash_and_resume() {
 	local had sent
@@ -33,6 +31,10 @@ crash_and_resume() {
 	sent=$(bytes_on_the_wire)
 	((sent > 0 && sent < 6000000 - had / 2)) || fail "begun again: $had of 6000000 bytes were here, and $sent were sent"
 }
+
+# == Onto the disk, and into place ==
+# What has come stays in incoming/ and is gone on with: rsync(1), --inplace, --partial. Then it must be made equal to what the
+# source has now: what has gone there goes here, modes included.
 
 @test "after a crash half way, a pull from a local path is resumed, not begun again" { crash_and_resume config; }
 @test "after a crash half way, a pull over rsync:// is resumed, not begun again" { crash_and_resume config_rsyncd; }
@@ -82,6 +84,9 @@ cut_off() {
 	same from/x to/x
 }
 
+# == Onto the disk, and into place ==
+# Fill it elsewhere on the same file system, sync it, fsync(2), then rename(2): a name appears whole or not at all.
+
 @test "nobody ever sees half of an item under its final name" {
 	sample from/big 2500000
 	sample from/dir/f 500000
@@ -95,6 +100,10 @@ cut_off() {
 	wait "$pass"
 	expect "what is there" 'big dir' "$(published)"
 }
+
+# == Rsync is a process group ==
+# rsync over ssh is several processes; one of them alone is not rsync. PR_SET_PDEATHSIG in prctl(2), and a lock that they
+# inherit tells whether one still writes: flock(2).
 
 @test "when leecher alone is killed, rsync and ssh do not live on" {
 	sample from/big 5000000
@@ -176,6 +185,10 @@ cut_off() {
 	same from/x to/x
 }
 
+# == Onto the disk, and into place ==
+# After each step the power may fail. Which two things can be true then, and does the next pass know which? What is
+# renamed but not in the ledger, and the other way round? fsync(2) also for the directory.
+
 @test "killed at any moment of a pass, the next pass brings everything here once" {
 	for name in a b c d; do sample "from/$name" 50000; done
 	mkdir from/dir
@@ -237,7 +250,8 @@ traced_once() {
 	expect_like "the first sync after the rename" 'syncfs\(|[^f]sync\(\)|fsync\([0-9]+<[^>]*/to>' "$next"
 }
 
-# --- the end of `once` -------------------------------------------------------------------------
+# == Exit codes ==
+# First rsync's group ends, then you die of that very signal, with its default action: then a shell knows. signal(7).
 
 @test "once that is ended by a signal dies of that signal after rsync is stopped, and keeps what it has" {
 	sample from/big 5000000
@@ -262,6 +276,10 @@ traced_once() {
 	once 0
 	same from/big to/big
 }
+
+# == What you should see ==
+# isatty(3) decides: a bar for a terminal, plain lines for a file. A name may hold anything: show control characters
+# escaped.
 
 @test "without a terminal, once prints plain lines that name what was pulled" {
 	echo hello >from/$'esc\e[31mape'
@@ -298,7 +316,9 @@ traced_once() {
 	expect "the screen" '' "$(cat screen)"
 }
 
-# --- a bad item and its retries ----------------------------------------------------------------
+# == Failure ==
+# An item that fails waits for its next try, passes 2, 4, 8, 16 after the first, and the others go on; after ten it is
+# parked. The ledger knows how often, so that a new start forgets nothing.
 
 @test "one bad item does not block the others, and once says 1" {
 	choosy_rsync

@@ -76,9 +76,7 @@ function show(i) {
 		if (hint[i] != "") entry("           " bold "hint:" plain " ", hint[i])
 		entry("           " bold "read:" plain " ", chapter[i] ", \"" section[i] "\"")
 		entry("           " bold "again:" plain " ", again(i))
-		print ""
 	} else if (verbose) words(i)
-	delete verdict_words
 }
 
 function again(i) { return "tests/check" (dir == "" ? "" : " -d " dir) " " stage[i] ":" number[i] }
@@ -89,7 +87,9 @@ function headings(i,    title) {
 		current_stage = stage[i]
 		current_section = ""
 	}
-	title = section[i] (chapter[i] ~ ("^stage" stage[i]) ? "" : "  (kept from stage " substr(chapter[i], 6, 1) ")")
+	title = section[i]
+	if (match(chapter[i], /stage ?[1-9]/) && substr(chapter[i], RSTART + RLENGTH - 1, 1) != stage[i])
+		title = title "  (kept from stage " substr(chapter[i], RSTART + RLENGTH - 1, 1) ")"
 	if (title != current_section) printf "\n%s\n", bold title plain
 	current_section = title
 }
@@ -112,38 +112,47 @@ function entry(label, text,    bare, indent, n, i, part, line) {
 }
 
 # words: what the test said. Without -v only what is for people, and not more than a screen of it.
-function words(i,    line, n, kept, last, command) {
+function words(i,    line, kept, more, command) {
 	while ((getline line <(folder "/" i)) > 0) {
 		sub(/^# ?/, "", line)
 		if (verbose) { print "           " line; kept++; continue }
 		if (line ~ /^ *`.*' failed( |$)/) { command = line; continue }
 		if (line ~ /^\(?( ?from function | ?in (test )?file ).*, line [0-9]+[,)]+$/) continue
-		if (line ~ /^\/[^ ]*: line [0-9]+: +[0-9]+ Killed /) continue
-		if (line ~ /^ *see: /) continue
-		if (++kept <= 24) wrapped(line)
+		if (line ~ /^\/[^ ]*: line [0-9]+: +[0-9]+ Killed / || line ~ /^\/[^ ]*bats-core\// || line ~ /^ *see: /) continue
+		gsub(/\/[^ ]*bats-run-[A-Za-z0-9]*\/test\/[0-9]*/, ".", line)
+		if (line ~ /^ *$/ || (i, line) in seen || kept == 20) { more++; continue }
+		seen[i, line] = 1
+		kept++
+		wrapped(line)
 	}
 	close(folder "/" i)
-	if (kept > 24 && !verbose) print "           ... and " kept - 24 " more lines: tests/check -v shows all"
 	if (verbose) return
-	if (reason[i] ~ /^timeout/) entry("           ", "It hung: after " substr(reason[i], index(reason[i], "after ") + 6) " it was ended.")
-	if (kept) return
+	if (more > 1) print "           (and " more " more lines like these; tests/check -v shows all)"
 	sub(/^ *`/, "", command)
 	sub(/' failed.*/, "", command)
-	if (reason[i] ~ /^timeout/) entry("           ", "It was at: " command)
-	else entry("           ", "This did not hold: " command)
+	if (reason[i] ~ /^timeout/) {
+		sub(/^timeout after /, "", reason[i])
+		entry("           ", "It hung, and after " reason[i] " it was ended. It was at: " command)
+	} else if (!kept) entry("           ", "This did not hold: " command)
 }
 
-# wrapped: a line of a test; what is too long goes on below, under its own text.
-function wrapped(line,    indent, room) {
+# wrapped: a line of a test. What is too long goes on below, under its own text.
+function wrapped(line,    indent, rows, cut) {
 	gsub(/[\001-\010\013-\037\177]/, "?", line)
+	gsub(/\t/, "    ", line)
 	match(line, /^ *([a-z]+: +)?/)
 	indent = sprintf("%" 11 + RLENGTH "s", "")
 	line = "           " line
-	for (room = 0; length(line) > width && room < 5; room++) {
-		print substr(line, 1, width)
-		line = indent substr(line, width + 1)
+	for (rows = 0; length(line) > width && rows < 5; rows++) {
+		for (cut = width; cut > width - 20 && substr(line, cut + 1, 1) != " "; cut--) ;
+		if (cut == width - 20) cut = width
+		print substr(line, 1, cut)
+		line = substr(line, cut + 1)
+		sub(/^ /, "", line)
+		line = indent line
 	}
-	print length(line) > width ? substr(line, 1, width - 3) "..." : line
+	if (length(line) > width) line = substr(line, 1, width - 3) "..."
+	print line
 }
 
 function tap(i,    line) {
@@ -181,5 +190,5 @@ function summary(    i, s, kept, left, next_one, line) {
 		entry((next_one ? red : green) "stage " order[s] plain ": ", line)
 		if (next_one) print "         " again(next_one)
 	}
-	if (fence != "") entry("", fence)
+	if (fence != "") entry("", "A program made " fence " processes and more, and was held there. What was tested beside it may be broken by that alone.")
 }

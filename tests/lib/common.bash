@@ -26,6 +26,7 @@ stage() {
 	local folder
 	stop_at_first
 	without_debug_trap
+	enter_fence
 	folder=("$STAGES"/stage"$1"-*)
 	cd "${PROGRAMS:-${folder[0]}}" || return 1
 	PATH=$PWD:$PATH
@@ -43,6 +44,12 @@ stop_at_first() {
 	[[ -n ${FIRST_FAILURE:-} && -e $FIRST_FAILURE ]] || return 0
 	kill -INT "$PPID"
 	skip "not run"
+}
+
+# enter_fence: from here on a program that forks without end comes to a limit. See tests/lib/fence.
+enter_fence() {
+	[[ -z ${FENCE_GROUP:-} ]] || echo "$$" >"$FENCE_GROUP/cgroup.procs"
+	[[ -z ${FENCE_LIMIT:-} ]] || ulimit -S -u "$FENCE_LIMIT"
 }
 
 # without_debug_trap: bats notes the place of every command that a test executes, in case that it fails, which

@@ -76,3 +76,12 @@ end_marked() {
 	done 2>/dev/null
 	return 1
 }
+
+# watch_marked FROM TO: looks twice a second, and ends them all when there are more than FENCE.
+watch_marked() {
+	local found
+	while sleep 0.5; do
+		marked "$1" "$2"
+		((${#found[@]} <= FENCE)) || end_marked "$1" "$2"
+	done
+}

@@ -1,6 +1,6 @@
 # Reads the .bats files that its arguments name and prints a line for each test, with tabs between:
 #
-#   FILE  STAGE  NUMBER-IN-STAGE  CHAPTER  SECTION  HINT  NAME-IN-FILE  NAME
+#   FILE  STAGE  NUMBER  CHAPTER  SECTION  HINT  NAME-IN-FILE  NAME
 #
 # An argument is FILE, or FILE=README-OF-ITS-CHAPTER for the promises of a stage. In a .bats file
 #

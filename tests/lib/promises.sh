@@ -5,8 +5,12 @@
 # stage keeps what an earlier one promised: it is the chapter of the file that it leads to.
 chapter_of() {
 	chapter=$(readlink "$1") || chapter=$1
-	chapter=${chapter##*/stage}
-	echo stage"${chapter%%-*}"-*/README.md
+	chapter=${chapter##*stage}
+	for chapter in stage"${chapter%%-*}"-*/README.md; do
+		# a project that was made out of a stage has no chapters
+		[ -e "$chapter" ] || chapter="From fork(), stage $(echo "$chapter" | sed 's/^stage//; s/-.*//')"
+	done
+	echo "$chapter"
 }
 
 # promises STAGE...: a line for each promise, see tests/lib/promises.awk. First what earlier stages promised
@@ -14,31 +18,29 @@ chapter_of() {
 promises() {
 	for stage; do
 		own=$(echo stage"$stage"-*)
-		first= second= third=
+		carried='' main='' others=''
 		for file in "${TESTS:-tests}"/stage"$stage"-*.bats; do
 			[ -e "$file" ] || continue
 			if [ -L "$file" ]; then
-				first="$first $file=$(chapter_of "$file")"
+				carried="$carried $file"
 			elif [ "${file##*/}" = "$own.bats" ]; then
-				second=" $file=$(chapter_of "$file")"
+				main=$file
 			else
-				third="$third $file=$(chapter_of "$file")"
+				others="$others $file"
 			fi
 		done
-		# shellcheck disable=SC2086 # our own names
-		awk -f tests/lib/promises.awk $first $second $third
+		for file in $carried $main $others; do
+			awk -f tests/lib/promises.awk "$file=$(chapter_of "$file")"
+		done | awk 'BEGIN { FS = OFS = "\t" } { $3 = NR; print }'
 	done
 }
 
-# programs_of STAGE: the names of its programs.
+# programs_of STAGE: the names of its programs, as its Makefile builds them.
 programs_of() {
-	case $1 in
-	1) echo forkoff ;;
-	2) echo detach ;;
-	3 | 4) echo repeatd ;;
-	5) echo repeatd repeatctl ;;
-	6) echo leecher leecherctl ;;
-	esac
+	for makefile in stage"$1"-*/Makefile; do
+		[ -e "$makefile" ] || makefile=Makefile # a project that was made out of a stage
+		sed -n 's/^all: //p' "$makefile"
+	done
 }
 
 # live_awk: an awk that reads a pipe line by line as they come. mawk must be told.
