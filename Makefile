@@ -17,6 +17,8 @@
 #: make bugs             prove that each of tests/bugs/ is caught; STAGE=N, BUG=NAME, ALL=1: all that ALL takes
 #: make bug              bugs for you to find; make bug BUG=NAME puts one into work/NAME, then
 #:                       make hint BUG=NAME, make answer BUG=NAME; FRESH=1 begins anew
+#: make pages            hold the pages to the sources: options, exit codes, quoted code, links
+#: make docs-update      show where the terminals of the pages differ from what happens, ask, and write; FILE=..., YES=1
 #: make bench            measurements beside other tools; sh tests/deps --bench installs those
 #: make install          PREFIX (default /usr/local), DESTDIR; make uninstall undoes it
 #: make clean            remove what was built
@@ -100,6 +102,14 @@ answer:
 	@sh tests/bug answer $(BUG)
 lint:
 	@sh tests/lint
+pages: all
+	@sh tests/options && sh tests/quotes stage[1-6]-*/README.md && sh tests/links *.md stage[1-6]-*/README.md && \
+	sh tests/console --look *.md stage[1-6]-*/README.md stage[1-6]-*/*.[15] && echo 'the pages agree with the sources'
+# Without FILE, all pages that show a terminal.
+docs-update: all
+	@set -- $(FILE); [ $$# -gt 0 ] || \
+	set -- $$(grep -lE '^(```console$$|[.]Bd -literal)' *.md stage[1-6]-*/README.md stage[1-6]-*/*.[15]); \
+	sh tests/console --update "$$@"
 bench: all
 	@sh tests/bench/run
 
@@ -128,5 +138,6 @@ help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 
 .PHONY: all have-build stage1 stage2 stage3 stage4 stage5 stage6 demo test test-stage1 \
-	test-stage2 test-stage3 test-stage4 test-stage5 test-stage6 check exercise exercises diff new \
-	new-prove memcheck sanitize bugs bug hint answer lint bench install uninstall clean help
+	test-stage2 test-stage3 test-stage4 test-stage5 test-stage6 check exercise exercises diff \
+	new new-prove memcheck sanitize bugs bug hint answer lint pages docs-update bench install \
+	uninstall clean help

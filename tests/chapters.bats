@@ -3,11 +3,11 @@
 # and where a test says "see:", there is something to see.
 
 load lib/common
+load lib/pages
 
 setup() { cd "$ROOT" || return 1; }
 
 quotes() { sh tests/quotes "$1" || fail "  expected: what $1 quotes is in the sources"; }
-console() { LIMIT=$((30 * SLOWER)) sh tests/console "$1" 3>&- 4>&- || fail "  expected: what $1 shows"; }
 
 # headings FILE...: the "see:" hints of test files, NAME/README.md and a heading, name headings that exist.
 headings() {
@@ -42,6 +42,14 @@ headings() {
 	command -v runsv >/dev/null || skip "runsv is missing: sh tests/deps --ci"
 	unshare -Urpf --mount-proc true 2>/dev/null || skip "unshare is not allowed here"
 	console when-not-to-daemonize.md
+}
+
+@test "a page that shows a terminal has a test here that runs it" {
+	local page missing=
+	for page in $(terminals); do
+		[[ $page == stage*.[1-8] ]] || grep -qE "console $page( *;|\$)" "$BATS_TEST_FILENAME" || missing+=" $page"
+	done
+	expect "pages that no test here gives to console" "" "$missing"
 }
 
 @test "every heading that a test of stage 1 names exists" { headings tests/stage1-*.bats; }
