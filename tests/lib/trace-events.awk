@@ -38,7 +38,8 @@ function absolute(text,    path) {
 	path = quoted(text)
 	if (index(path, "/") == 1)
 		return path
-	return (match(text, /^AT_FDCWD<[^>]*>/) ? substr(text, 10, RLENGTH - 10) : run) "/" path
+	sub(/^AT_FDCWD/, "", text)
+	return (index(behind(text), "/") == 1 ? behind(text) : run) "/" path
 }
 
 function swap(text, old, new,    out) {
@@ -111,6 +112,8 @@ $4 ~ /^execve/ {
 	argv = substr($5, index($5, "[\"") + 2)
 	sub(/"\][^\]]*$/, "", argv)
 	argv = plain(swap(argv, "\", \"", " "))
+	if (length(argv) > 60) # then its options matter less than what is behind them
+		gsub(/ -[^ ]+/, "", argv)
 	failed[$3] = $6 < 0 ? argv ": " $7 : ""
 	if ($6 < 0)
 		next
@@ -129,16 +132,16 @@ $4 ~ /^open/ && $6 >= 0 && script[$3] != "" && quoted($5) == script[$3] {
 
 $4 == "setsid" { did("setsid" ($6 < 0 ? refused() : ": a session of its own")) }
 $4 == "setpgid" && ($5 ~ /^0, 0/ || $5 + 0 == $3) { did("setpgid: a group of its own") }
-$4 == "umask" { did("umask " $5) }
+$4 == "umask" { event("did", $6, "umask " $5) }
 $4 == "chdir" { did("chdir " plain(quoted($5)) refused()) }
 $4 ~ /^dup[23]$/ && $6 >= 0 && $6 <= 2 { event("dup", base(behind($5)), $6) }
 $4 == "close_range" && $6 == 0 && !/UNSHARE|CLOEXEC/ { did("closes all descriptors from " ($5 + 0)) }
 $4 == "prctl" && /PDEATHSIG, SIG/ { did("asks for SIGKILL when its parent dies") }
 $4 == "prctl" && /SUBREAPER, 1/ { did("adopts the orphans below it") }
 $4 ~ /^rename/ && $6 == 0 {
-	old = base(quoted($5))
-	sub(/"([^"\\]|\\.)*"/, "", $5)
-	did("renames " old " to " base(quoted($5)))
+	old = plain(absolute($5))
+	sub(/^[^"]*"([^"\\]|\\.)*", /, "", $5)
+	did("renames " old " to " plain(absolute($5)))
 }
 $4 == "rt_sigaction" {
 	signal = substr($5, 4, index($5, ",") - 4)

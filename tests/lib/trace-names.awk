@@ -2,7 +2,7 @@
 # child, grandchild, COMMANDs. A part of trace-order.awk, which reads the events into: root, parent, program and words (what
 # it executed first), other, fork_at, children, seer, events, kind, text, is_pid.
 #
-# Example: awk -f tests/lib/trace-names.awk -f tests/lib/trace-order.awk events
+# Example: (cd tests/lib && awk -f trace-names.awk -f trace-needs.awk -f trace-order.awk) <events
 #
 # What the shell does by small helpers (cat, mv, ...) it does itself.
 BEGIN {
