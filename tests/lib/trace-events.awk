@@ -57,7 +57,7 @@ function plain(text,    id) {
 		text = swap(text, id, "ID")
 	return swap(swap(swap(text, run "/", ""), run, "."), programs "/", "")
 }
-# The bytes of a message, as strace shows them, for a person.
+# The bytes of a message, as strace shows them, for a person. What numbers others tell is not our business.
 function said(text,    at) {
 	if (match(text, /^\\[1-9][^0-9]/) && substr(text, 2, 1) + 0 <= names)
 		return word[substr(text, 2, 1) + 0]
@@ -68,7 +68,7 @@ function said(text,    at) {
 	gsub(/  +/, " ", text)
 	at = index(text, "\\n")
 	text = plain(at ? substr(text, 1, at - 1) " ..." : text)
-	gsub(/[0-9]+[.][0-9]+/, "N", text)
+	gsub(other[$3] ? "[0-9]+([.:][0-9]+)*" : "[0-9]+[.][0-9]+", "N", text)
 	return "\"" text "\""
 }
 
@@ -110,7 +110,7 @@ $4 ~ /poll$/ && $6 > 0 {
 $4 ~ /^execve/ {
 	path = quoted($5)
 	argv = substr($5, index($5, "[\"") + 2)
-	sub(/"\][^\]]*$/, "", argv)
+	sub(/"][^]]*$/, "", argv)
 	argv = plain(swap(argv, "\", \"", " "))
 	if (length(argv) > 60) # then its options matter less than what is behind them
 		gsub(/ -[^ ]+/, "", argv)
@@ -152,6 +152,7 @@ $4 == "rt_sigaction" {
 	else if ($5 ~ /^[^,]*, [{]sa_handler=0x/)
 		did("catches " signal)
 }
+$4 == "pidfd_open" && $6 >= 0 { event("kill", $5 + 0, "pidfd_open: a handle on it") }
 $4 ~ /^(kill|tkill|pidfd_send_signal)$/ {
 	signal = match($5, /SIG[A-Z0-9]+/) ? substr($5, RSTART, RLENGTH) refused() : \
 		"kill 0: is it there? " ($6 < 0 ? "no" : "yes")
@@ -169,7 +170,8 @@ $4 ~ /^(fcntl|flock)$/ && /F_(OFD_)?(SETLKW?|GETLK)|LOCK_/ && !/l_len=[1-9]/ {
 }
 $4 ~ /^(open|openat|creat)$/ && $7 != "ENOENT" {
 	path = absolute($5)
-	how = path in fifo ? (/O_WRONLY/ ? "open for writing" : "open for reading") : /O_WRONLY|O_RDWR|O_CREAT/ ? "open" : ""
+	how = path in fifo ? "open for " (/O_WRONLY/ ? "writing" : "reading") (/O_NONBLOCK/ ? " (O_NONBLOCK)" : "") : \
+		 /O_WRONLY|O_RDWR|O_CREAT/ ? "open" : ""
 	if (inside(path) && how != "")
 		touch(path, how refused())
 }
@@ -181,7 +183,7 @@ $4 ~ /^mknod/ && /S_IFIFO/ {
 			with_id[base(path)] = base(known) ".ID"
 		}
 	fifo[path] = 1
-	touch(path, "mkfifo" refused())
+	touch(path, "mkfifo " substr($5, index($5, "|") + 1) refused())
 }
 $4 ~ /^unlink/ && $6 == 0 && inside(absolute($5)) { touch(quoted($5), "unlink") }
 $4 == "ftruncate" && inside(behind($5)) { touch(behind($5), "truncate") }

@@ -29,7 +29,7 @@ function named(p,    name, i, list) {
 		name = children[p] ? "middle" : "daemon"
 	else if (name ~ /^middle/)
 		name = "daemon"
-	else if (p in program && (name ~ /^daemon/ || seer[p] == parent[p] || other[parent[p], fork_at[p]]))
+	else if (p in program && (name ~ /^daemon/ || p in seer && seer[p] == parent[p] || other[parent[p], fork_at[p]]))
 		name = program[p]
 	else
 		name = name ~ /^child/ ? "grandchild" : "child"

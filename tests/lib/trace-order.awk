@@ -69,7 +69,7 @@ BEGIN {
 }
 
 # Events that are not drawn. In which order several of them come in a row is luck, too.
-function silent(p, n) { return kind[p, n] ~ /^(saw|took|)$/ || kind[p, n] ~ /^(recv|end)$/ && object[p, n] !~ /^FIFO/ }
+function silent(p, n) { return kind[p, n] ~ /^(saw|took)$/ || kind[p, n] == "" || kind[p, n] ~ /^(recv|end)$/ && object[p, n] !~ /^FIFO/ }
 
 # Tells the life of p as far as event n, and before that what it needs of others, the elder first.
 function tell(p, n,    m, i, r, other_one, wanted) {
