@@ -77,7 +77,7 @@ alone() {
 @test "make help names every target" {
 	local target
 	exits 0 make -s -C "$ROOT" help
-	for target in demo test test-stage1 test-stage6 diff new new-prove memcheck sanitize lint bench install uninstall clean; do
+	for target in demo test test-stage1 test-stage6 trace diff new new-prove memcheck sanitize lint bench install uninstall clean; do
 		[[ $out == *$target* ]] || fail "make help does not name $target"
 	done
 }
