@@ -7,6 +7,8 @@
 #:                       in any language; STAGE=3 or STAGE=3:18: only these; ARGS=-f: stop at the first that is broken
 #: make exercise STAGE=3 DIR=my-stage3   the tests of that chapter's exercise, on your programs
 #: make exercises        prove that each exercise can fail and can be solved
+#: make trace STAGE=2 [CMD='detach ls'] [DIR=my-stage2] [OUT=FILE.svg|FILE.html]
+#:                       draws what really happens, from the system calls of a run
 #: make diff N=4         what stage 4 adds to stage 3
 #: make new NAME=mydaemon FROM=stage4 [DIR=...]
 #:                       the stage as a project of your own, under a name of your own (DIR: ../NAME)
@@ -86,6 +88,13 @@ new-prove:
 	@sh tests/deps --check ci
 	@sh tests/new-prove $(STAGE)
 .PHONY: new new-prove
+
+# CMD, DIR and OUT come by the environment: a shell takes them as they are.
+trace: have-build
+	@case '$(STAGE)' in [1-6]) ;; *) echo "usage: make trace STAGE=N [CMD='...'] [DIR=FOLDER] [OUT=FILE.svg]" >&2; exit 2 ;; esac
+	@[ -n "$(DIR)" ] || $(MAKE) -s stage$(STAGE) >/dev/null
+	@sh tests/trace $${DIR:+-d "$$DIR"} $${OUT:+-o "$$OUT"} '$(STAGE)' $${CMD:+"$$CMD"}
+.PHONY: trace
 
 memcheck:
 	@sh tests/memcheck $(STAGE)

@@ -9,6 +9,12 @@ setup() { cd "$ROOT" || return 1; }
 
 quotes() { sh tests/quotes "$1" || fail "  expected: what $1 quotes is in the sources"; }
 
+drawn() {
+	((SLOWER == 1)) && [[ -z ${PORTABLE:-} ]] || skip "the system calls would be others"
+	needs_strace
+	sh tests/trace --check "$1" 3>&- 4>&- || fail "  expected: what $1 draws"
+}
+
 # headings FILE...: the "see:" hints of test files, NAME/README.md and a heading, name headings that exist.
 headings() {
 	local file heading missing=
@@ -51,6 +57,12 @@ headings() {
 	done
 	expect "pages that no test here gives to console" "" "$missing"
 }
+@test "what chapter 1 draws is what happens" { drawn stage1-fork/README.md; }
+@test "what chapter 2 draws is what happens" { drawn stage2-daemon/README.md; }
+@test "what chapter 3 draws is what happens" { drawn stage3-pidfile/README.md; }
+@test "what chapter 4 draws is what happens" { drawn stage4-signals/README.md; }
+@test "what chapter 5 draws is what happens" { drawn stage5-fifo/README.md; }
+@test "what chapter 6 draws is what happens" { drawn stage6-leecher/README.md; }
 
 @test "every heading that a test of stage 1 names exists" { headings tests/stage1-*.bats; }
 @test "every heading that a test of stage 2 names exists" { headings tests/stage2-*.bats; }

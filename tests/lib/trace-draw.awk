@@ -34,20 +34,33 @@ function joined(old, new, mark,    last) {
 	if (last == new || index(last, new ", ") == 1)
 		return old
 	if (mark == "<br/>" && first_words(new) ~ /^(catches|ignores|.* becomes) $/ && index(last, first_words(new)) == 1)
-		return last ~ / ...$/ ? old : length(last) > 40 ? old " ..." : old ", " substr(new, length(first_words(new)) + 1)
+		return last ~ / [.][.][.]$/ ? old : length(last) > 40 ? old " ..." : old ", " substr(new, length(first_words(new)) + 1)
 	return old mark new
+}
+# Joins one message and the next.
+function more(old, new) {
+	sub(/^prints /, "", new)
+	if (new == "\"\"" || old ~ / [.][.][.]$/)
+		return old
+	if (sub(/""$/, "", old))
+		return old new
+	return old " " (length(old new) > 60 ? "..." : new)
 }
 
 {
 	new = safe($4)
-	same = items && what[items] == $1 && from[items] == $2 && to[items] == $3
+	same_two = items && from[items] == $2 && to[items] == $3
+	same = same_two && what[items] == $1
 	if (same && $1 == "note")
 		label[items] = joined(label[items], new, "<br/>")
 	else if (same && $1 == "touch" && length(label[items] new) < 60)
 		label[items] = joined(label[items], new, ", ")
-	else if (same && $1 == "say" && new ~ /^"/)
-		label[items] = label[items] (label[items] ~ / ...$/ ? "" : " ...")
-	else if (!same || label[items] != new) {
+	else if (same && $1 == "say" && new ~ /"$/)
+		label[items] = more(label[items], new)
+	else if (same_two && $1 == "exit" && what[items] == "say") { # its last words
+		label[items] = label[items] ", " new
+		what[items] = "exit"
+	} else if (!same || label[items] != new) {
 		what[++items] = $1
 		from[items] = $2
 		to[items] = $3

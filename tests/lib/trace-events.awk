@@ -38,7 +38,8 @@ function absolute(text,    path) {
 	path = quoted(text)
 	if (index(path, "/") == 1)
 		return path
-	return (match(text, /^AT_FDCWD<[^>]*>/) ? substr(text, 10, RLENGTH - 10) : run) "/" path
+	sub(/^AT_FDCWD/, "", text)
+	return (index(behind(text), "/") == 1 ? behind(text) : run) "/" path
 }
 
 function swap(text, old, new,    out) {
@@ -56,7 +57,7 @@ function plain(text,    id) {
 		text = swap(text, id, "ID")
 	return swap(swap(swap(text, run "/", ""), run, "."), programs "/", "")
 }
-# The bytes of a message, as strace shows them, for a person.
+# The bytes of a message, as strace shows them, for a person. What numbers others tell is not our business.
 function said(text,    at) {
 	if (match(text, /^\\[1-9][^0-9]/) && substr(text, 2, 1) + 0 <= names)
 		return word[substr(text, 2, 1) + 0]
@@ -67,7 +68,7 @@ function said(text,    at) {
 	gsub(/  +/, " ", text)
 	at = index(text, "\\n")
 	text = plain(at ? substr(text, 1, at - 1) " ..." : text)
-	gsub(/[0-9]+[.][0-9]+/, "N", text)
+	gsub(other[$3] ? "[0-9]+([.:][0-9]+)*" : "[0-9]+[.][0-9]+", "N", text)
 	return "\"" text "\""
 }
 
@@ -109,8 +110,10 @@ $4 ~ /poll$/ && $6 > 0 {
 $4 ~ /^execve/ {
 	path = quoted($5)
 	argv = substr($5, index($5, "[\"") + 2)
-	sub(/"\][^\]]*$/, "", argv)
+	sub(/"][^]]*$/, "", argv)
 	argv = plain(swap(argv, "\", \"", " "))
+	if (length(argv) > 60) # then its options matter less than what is behind them
+		gsub(/ -[^ ]+/, "", argv)
 	failed[$3] = $6 < 0 ? argv ": " $7 : ""
 	if ($6 < 0)
 		next
@@ -129,16 +132,16 @@ $4 ~ /^open/ && $6 >= 0 && script[$3] != "" && quoted($5) == script[$3] {
 
 $4 == "setsid" { did("setsid" ($6 < 0 ? refused() : ": a session of its own")) }
 $4 == "setpgid" && ($5 ~ /^0, 0/ || $5 + 0 == $3) { did("setpgid: a group of its own") }
-$4 == "umask" { did("umask " $5) }
+$4 == "umask" { event("did", $6, "umask " $5) }
 $4 == "chdir" { did("chdir " plain(quoted($5)) refused()) }
 $4 ~ /^dup[23]$/ && $6 >= 0 && $6 <= 2 { event("dup", base(behind($5)), $6) }
 $4 == "close_range" && $6 == 0 && !/UNSHARE|CLOEXEC/ { did("closes all descriptors from " ($5 + 0)) }
 $4 == "prctl" && /PDEATHSIG, SIG/ { did("asks for SIGKILL when its parent dies") }
 $4 == "prctl" && /SUBREAPER, 1/ { did("adopts the orphans below it") }
 $4 ~ /^rename/ && $6 == 0 {
-	old = base(quoted($5))
-	sub(/"([^"\\]|\\.)*"/, "", $5)
-	did("renames " old " to " base(quoted($5)))
+	old = plain(absolute($5))
+	sub(/^[^"]*"([^"\\]|\\.)*", /, "", $5)
+	did("renames " old " to " plain(absolute($5)))
 }
 $4 == "rt_sigaction" {
 	signal = substr($5, 4, index($5, ",") - 4)
@@ -149,6 +152,7 @@ $4 == "rt_sigaction" {
 	else if ($5 ~ /^[^,]*, [{]sa_handler=0x/)
 		did("catches " signal)
 }
+$4 == "pidfd_open" && $6 >= 0 { event("kill", $5 + 0, "pidfd_open: a handle on it") }
 $4 ~ /^(kill|tkill|pidfd_send_signal)$/ {
 	signal = match($5, /SIG[A-Z0-9]+/) ? substr($5, RSTART, RLENGTH) refused() : \
 		"kill 0: is it there? " ($6 < 0 ? "no" : "yes")
@@ -166,7 +170,8 @@ $4 ~ /^(fcntl|flock)$/ && /F_(OFD_)?(SETLKW?|GETLK)|LOCK_/ && !/l_len=[1-9]/ {
 }
 $4 ~ /^(open|openat|creat)$/ && $7 != "ENOENT" {
 	path = absolute($5)
-	how = path in fifo ? (/O_WRONLY/ ? "open for writing" : "open for reading") : /O_WRONLY|O_RDWR|O_CREAT/ ? "open" : ""
+	how = path in fifo ? "open for " (/O_WRONLY/ ? "writing" : "reading") (/O_NONBLOCK/ ? " (O_NONBLOCK)" : "") : \
+		 /O_WRONLY|O_RDWR|O_CREAT/ ? "open" : ""
 	if (inside(path) && how != "")
 		touch(path, how refused())
 }
@@ -178,7 +183,7 @@ $4 ~ /^mknod/ && /S_IFIFO/ {
 			with_id[base(path)] = base(known) ".ID"
 		}
 	fifo[path] = 1
-	touch(path, "mkfifo" refused())
+	touch(path, "mkfifo " substr($5, index($5, "|") + 1) refused())
 }
 $4 ~ /^unlink/ && $6 == 0 && inside(absolute($5)) { touch(quoted($5), "unlink") }
 $4 == "ftruncate" && inside(behind($5)) { touch(behind($5), "truncate") }

@@ -2,7 +2,7 @@
 # child, grandchild, COMMANDs. A part of trace-order.awk, which reads the events into: root, parent, program and words (what
 # it executed first), other, fork_at, children, seer, events, kind, text, is_pid.
 #
-# Example: awk -f tests/lib/trace-names.awk -f tests/lib/trace-order.awk events
+# Example: (cd tests/lib && awk -f trace-names.awk -f trace-needs.awk -f trace-order.awk) <events
 #
 # What the shell does by small helpers (cat, mv, ...) it does itself.
 BEGIN {
@@ -29,7 +29,7 @@ function named(p,    name, i, list) {
 		name = children[p] ? "middle" : "daemon"
 	else if (name ~ /^middle/)
 		name = "daemon"
-	else if (p in program && (name ~ /^daemon/ || seer[p] == parent[p] || other[parent[p], fork_at[p]]))
+	else if (p in program && (name ~ /^daemon/ || p in seer && seer[p] == parent[p] || other[parent[p], fork_at[p]]))
 		name = program[p]
 	else
 		name = name ~ /^child/ ? "grandchild" : "child"

@@ -1,8 +1,8 @@
 # Puts the events of trace-events.awk into an order that is the same in every run.
 #
-#   awk -f tests/lib/trace-names.awk -f tests/lib/trace-order.awk EVENTS
+#   awk -f tests/lib/trace-names.awk -f tests/lib/trace-needs.awk -f tests/lib/trace-order.awk EVENTS
 #
-# Example: awk -f tests/lib/trace-names.awk -f tests/lib/trace-order.awk events
+# Example: (cd tests/lib && awk -f trace-names.awk -f trace-needs.awk -f trace-order.awk) <events
 #
 # The order of lines in a log is luck: processes run beside each other. What is not luck is the order within each process,
 # and what must come before what: a fork before the child's life, a message before it is read, a death before it is
@@ -41,6 +41,10 @@ BEGIN {
 		for (m = first_exec[p] + 1; m < n; m++)
 			if (kind[p, m] != "fork")
 				kind[p, m] = ""
+	if ($5 == "dup")
+		held[$6] = 1
+	if ($5 == "kill" && $6 < 0 && $7 ~ /^kill 0/)
+		kind[p, n] = "" # whether a group is empty yet is luck
 	if ($5 == "saw")
 		seer[$6] = p
 	if ($5 == "recv" || $5 == "end")
@@ -64,76 +68,31 @@ BEGIN {
 	}
 }
 
-# before(p, n, q, m): event m of process q comes before event n of process p.
-function before(p, n, q, m) {
-	if (m && q in events && q != p && began[q, m] < ended[p, n])
-		need[p, n, ++needs[p, n]] = q SUBSEP m
-}
-function last_done(what, signal, from, to, now,    i) {
-	for (i = count[what]; i > 0; i--)
-		if (began[by[what, i], by_at[what, i]] < now && text[by[what, i], by_at[what, i]] == signal &&
-		    (from == "" || by[what, i] == from) && (to == "" || object[by[what, i], by_at[what, i]] ~ ("^" to "$|^-")))
-			return i
-	return 0
-}
-function relate(p, n,    k, i, q, m, key) {
-	k = kind[p, n]
-	key = object[p, n]
-	if (n == 1 && p != root)
-		before(p, n, parent[p], fork_at[p])
-	if (k == "saw")
-		before(p, n, key, death[key])
-	if (k == "recv") {
-		for (i = sends[key]; i > 0 && (i == sends[key] || offset[key, i + 1] > got_from[p, n]); i--)
-			if (offset[key, i] < got_to[p, n])
-				before(p, n, sender[key, i], send_at[key, i])
-	}
-	if (k == "end" && sends[key]) {
-		q = sender[key, sends[key]]
-		m = send_at[key, sends[key]]
-		if (kind[q, m + 1] ~ /^(exec|exit)$/ && began[q, m + 1] < ended[p, n])
-			m++
-		before(p, n, q, m)
-		if (kind[q, m] == "exec")
-			closes[q, m] = p
-	}
-	if (k == "took" && (i = last_done("kill", text[p, n], key, "", began[p, n])))
-		before(p, n, by["kill", i], by_at["kill", i])
-	if (k == "exit" && key != "") {
-		if ((i = last_done("kill", key, "", p, began[p, n])))
-			before(p, n, by["kill", i], by_at["kill", i])
-		else if (death[parent[p]] && began[parent[p], death[parent[p]]] < began[p, n])
-			before(p, n, parent[p], death[parent[p]])
-	}
-	for (i = 1; k == "lock" && i <= count["lock"]; i++) {
-		q = by["lock", i]
-		m = by_at["lock", i]
-		if (object[q, m] == key && began[q, m] < began[p, n] && text[q, m] == "lock") {
-			before(p, n, q, m)
-			if (death[q] && began[q, death[q]] < ended[p, n])
-				before(p, n, q, death[q])
-		}
-	}
-	if (k ~ /^(rest|look)$/)
-		for (q in events) {
-			for (m = events[q]; m > 0 && began[q, m] > ended[p, n]; m--)
-				;
-			before(p, n, q, m)
-		}
-}
+# Events that are not drawn. In which order several of them come in a row is luck, too.
+function silent(p, n) { return kind[p, n] ~ /^(saw|took)$/ || kind[p, n] == "" || kind[p, n] ~ /^(recv|end)$/ && object[p, n] !~ /^FIFO/ }
 
-# Tells the life of p as far as event n, and before that what it needs of others.
-function tell(p, n,    m, i, other_one) {
-	while (told[p] < n) {
-		m = told[p] + 1
-		for (i = 1; i <= needs[p, m]; i++) {
-			split(need[p, m, i], other_one, SUBSEP)
-			if (told[other_one[1]] < other_one[2])
-				tell(other_one[1], other_one[2])
+# Tells the life of p as far as event n, and before that what it needs of others, the elder first.
+function tell(p, n,    m, i, r, other_one, wanted) {
+	while (told[p] < n && !(p in telling)) {
+		telling[p] = 1
+		for (m = told[p] + 1; m < n && silent(p, m) && silent(p, m + 1); m++)
+			;
+		split("", wanted)
+		for (r = told[p] + 1; r <= m; r++)
+			for (i = 1; i <= needs[p, r]; i++) {
+				split(need[p, r, i], other_one, SUBSEP)
+				if (other_one[2] > wanted[other_one[1]] + 0)
+					wanted[other_one[1]] = other_one[2]
+			}
+		for (r = 1; r <= ranks; r++)
+			if (ranked[r] in wanted)
+				tell(ranked[r], wanted[ranked[r]])
+		for (r = told[p] + 1; r <= m; r++) {
+			told[p] = r
+			if (kind[p, r] != "")
+				draw(p, r)
 		}
-		told[p] = m
-		if (kind[p, m] != "")
-			draw(p, m)
+		delete telling[p]
 	}
 }
 
@@ -144,16 +103,19 @@ function put(what, from, to, text) {
 # A umask that is set aside for a moment is no news.
 function passing(p, m,    i) {
 	for (i = m - 3; i <= m + 3; i++)
-		if (i != m && text[p, i] ~ /^umask / && (text[p, i] ~ / 0+$/ || text[p, m] ~ / 0+$/))
+		if (text[p, i] ~ /^umask / && object[p, i] + 0 == substr(text[p, m], 7) + 0 &&
+		    object[p, m] + 0 == substr(text[p, i], 7) + 0)
 			return 1
 	return 0
 }
-
 # Does it live on, or is it only a little later than another one whom the same signal kills?
 function survives(p, now,    n) {
+	if (death[p] && began[p, death[p]] < now)
+		return 0
 	for (n = events[p]; n > 0 && began[p, n] > now; n--)
-		;
-	return p in events && !(death[p] && (n >= death[p] || n + 1 == death[p] && object[p, n + 1] != ""))
+		if (kind[p, n] != "took" && !(kind[p, n] == "exit" && object[p, n]))
+			return 1
+	return !death[p]
 }
 
 function draw(p, m,    me, k, it, what, c, to) {
@@ -171,7 +133,7 @@ function draw(p, m,    me, k, it, what, c, to) {
 			put(it ~ /^FIFO / ? "touch" : "say", me, to, (it ~ /^FIFO / ? "write " : "") what)
 		else if (it ~ /^FIFO /)
 			put("arrow", to, me, k == "end" ? "end of file" : "read")
-	} else if (k == "kill" && (it > 0 || what !~ /^kill 0/)) { # whether a group is empty yet is luck
+	} else if (k == "kill") {
 		to = it < 0 ? -it : it
 		if (to in events)
 			put("touch", me, named(to), what (it < 0 ? " to the group" : ""))
@@ -183,7 +145,7 @@ function draw(p, m,    me, k, it, what, c, to) {
 		if (k == "did" && what ~ /^renames/)
 			put("note", me, "", what)
 	} else if (k == "print")
-		put("arrow", me, "shell", "prints " what)
+		put("say", me, "shell", "prints " what)
 	else if (k == "exec") {
 		if (m > 1 || named(parent[p]) != "shell")
 			put("note", me, "", "exec " what)
@@ -213,16 +175,19 @@ function draw(p, m,    me, k, it, what, c, to) {
 	}
 }
 
-function tree(p,    c) {
-	tell(p, events[p])
+# Parents before their children, and those in the order of their birth.
+function rank(p,    c) {
+	ranked[++ranks] = p
 	for (c = 1; c <= children[p]; c++)
-		tree(child[p, c])
+		rank(child[p, c])
 }
 END {
 	for (p in events)
 		for (n = 1; n <= events[p]; n++)
 			relate(p, n)
-	tree(root)
+	rank(root)
+	for (i = 1; i <= ranks; i++)
+		tell(ranked[i], events[ranked[i]])
 	for (n = 1; n <= items; n++)
 		print item[n]
 }

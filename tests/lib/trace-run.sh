@@ -6,7 +6,7 @@
 : "${work:?}" "${LIMIT:?}"
 # A name that this machine does not know (?) is passed over.
 calls='?fork,?vfork,clone,?clone3,execve,?execveat,exit_group,wait4,waitid,setsid,setpgid,umask,chdir,?dup2,dup3'
-calls=$calls',?close_range,prctl,rt_sigaction,kill,tkill,?pidfd_send_signal,fcntl,flock,?open,openat,?creat,?mknod'
+calls=$calls',?close_range,prctl,rt_sigaction,kill,tkill,?pidfd_open,?pidfd_send_signal,fcntl,flock,?open,openat,?creat,?mknod'
 calls=$calls',mknodat,?rename,renameat,renameat2,?unlink,unlinkat,ftruncate,read,readv,write,writev,pwrite64'
 calls=$calls',sendto,sendmsg,recvfrom,recvmsg,?poll,ppoll'
 tracer=
