@@ -178,7 +178,8 @@ a_terminal() {
 
 @test "with few descriptors to be had, the exit code is still the truth" {
 	local limit
-	for limit in 3 4 5 6 7 8 9 10; do
+	# with the last of these there are enough
+	for limit in 3 4 5 6 7 8 9 10 50; do
 		code=0
 		from "ulimit -n $limit" detach -o o mkdir "$PWD/ran" </dev/null >.out 2>.err 3>&- 4>&- || code=$?
 		if [[ $code == 0 ]]; then
@@ -190,6 +191,7 @@ a_terminal() {
 			expect "stdout with exit $code and ulimit -n $limit" "" "$(<.out)" "$TRUTH"
 		fi
 	done
+	expect "exit code with ulimit -n 50" 0 "$code" "$TRUTH"
 }
 
 # == The first fork ==
@@ -308,6 +310,9 @@ a_terminal() {
 	broken_by write:delay_enter=200000 -P /dev/full detach setsid sleep 60 >/dev/full 2>.err 3>&- 4>&- &
 	local launcher=$!
 	wait_until 5 dead "$launcher" || fail "COMMAND lives on" "  see:      $TRUTH"
+	code=0
+	wait "$launcher" || code=$?
+	expect "exit code: $(<.err)" 125 "$code" "$TRUTH"
 }
 
 @test "with stdout closed no pid is wanted: exit 0, and COMMAND runs" {
@@ -329,6 +334,7 @@ a_terminal() {
 	code=0
 	timeout $((10 * SLOWER)) bash -c 'detach sleep 60 2>&1 | cat >pid' 3>&- 4>&- || code=$?
 	expect "exit code (124: it did not return)" 0 "$code" "$TRUTH"
+	alive "$(<pid)" || fail "COMMAND does not run" "  its pid:  $(<pid)" "  see:      $TRUTH"
 }
 
 @test "a pipe on any other inherited descriptor is let go as well" {
@@ -339,6 +345,7 @@ a_terminal() {
 	code=0
 	read -r -t 10 -u 5 || code=$?
 	expect "the pipe (1: end of file)" 1 "$code" "$TRUTH"
+	alive "$(<.out)" || fail "COMMAND does not run" "  its pid:  $(<.out)" "  see:      $TRUTH"
 }
 
 # Hint: Each process that you fork must end, and be waited for by someone: wait(2). ps -ef --forest shows who is left.
@@ -508,7 +515,8 @@ a_terminal() {
 }
 
 @test "COMMAND reads end of file, and may write to stdout and stderr" {
-	exits 0 detach sh -c 'read -r x; [ $? = 1 ] && echo x && echo y >&2 && ln -s "$$" "$TEST_MARK/up"'
+	echo words >text
+	exits 0 from 'exec <text' detach sh -c 'read -r x; [ $? = 1 ] && echo x && echo y >&2 && ln -s "$$" "$TEST_MARK/up"'
 	is_up
 }
 

@@ -146,7 +146,8 @@ misused() {
 }
 
 @test "COMMAND of run does not read from our standard input" {
-	repeatd -n 1 run cat <<<"of the caller" 3>&-
+	repeatd -n 1 run sh -c 'cat; echo over' <<<"of the caller" 3>&-
+	expect "lines of COMMAND in the log" 1 "$(lines repeatd.log '(^|: )over$')"
 	expect "lines of the caller in the log" 0 "$(lines repeatd.log 'of the caller')"
 }
 
@@ -491,8 +492,9 @@ refused() {
 # st_dev and st_ino of stat(2) and fstat(2). The same look at each beat tells that the file is gone.
 
 @test "the pid file is removed at a normal end" {
-	exits 0 repeatd -n 1 run true
+	exits 0 repeatd -n 1 run sh -c 'cp "$HERE/repeatd.pid" "$HERE/was"'
 	absent repeatd.pid "$file"
+	test -s was || fail "there was no pid file while it ran" "  see:      $file"
 }
 
 @test "a daemon whose pid file is deleted notices at its next beat, says so and stops" {
@@ -611,7 +613,8 @@ held() {
 }
 
 @test "stop returns at once although COMMAND runs long" {
-	launched -i 3600 start sleep 60
+	launched -i 3600 start sh -c ': >"$HERE/up"; exec sleep 60'
+	wait_until 10 test -e up
 	timed exits 0 repeatd stop
 	took "stop" 0 2000 "$stopping"
 }
@@ -794,7 +797,8 @@ beats_at() {
 }
 
 @test "a slow COMMAND never runs twice at once" {
-	exits 0 repeatd -i 0.02 -n 6 run sh -c 'mkdir "$HERE/busy" || echo two >"$HERE/overlap"; sleep 0.07; rmdir "$HERE/busy"'
+	exits 0 repeatd -i 0.02 -n 6 run sh -c 'mkdir "$HERE/busy" || echo two >"$HERE/overlap"; sleep 0.07; echo x >>"$HERE/beats"; rmdir "$HERE/busy"'
+	expect "runs" 6 "$(lines beats)" "$timetable"
 	absent overlap "$timetable"
 }
 
@@ -869,7 +873,8 @@ beats_at() {
 }
 
 @test "run leaves with 0 after its last beat, whatever COMMAND's exit code" {
-	exits 0 repeatd -i 0 -n 2 run false
+	exits 0 repeatd -i 0 -n 2 run sh -c 'echo x >>"$HERE/beats"; exit 1'
+	expect "runs" 2 "$(lines beats)" "$timetable"
 }
 
 @test "many runs leave no descriptor open and no zombie behind" {

@@ -458,6 +458,7 @@ all_lines() {
 	forged=$'no\n2026-01-01T00:00:00.000Z info repeatd[1]: forged'
 	exits 0 repeatd -n 1 run "$forged"
 	expect "forged lines" 0 "$(lines repeatd.log '^2026-01-01T00:00:00.000Z')" "$log"
+	has_lines 1 repeatd.log forged || fail "no line names COMMAND" "  see:      $log"
 }
 
 @test "a last line without its newline is not lost" {
@@ -518,6 +519,7 @@ pieces() { LC_ALL=C sed -nE 's/^[^ ]+ info sh\[[0-9]+\]: (.*x.*)$/\1/p' repeatd.
 @test "a split cuts no character of UTF-8 in two" {
 	exits 0 repeatd -n 1 run sh -c 'printf x; yes ü | head -n 5000 | tr -d "\n"; echo'
 	expect "whole characters in the log" 5000 "$(grep -aoF ü repeatd.log | wc -l)" "$log"
+	(($(grep -acF ü repeatd.log) > 1)) || fail "nothing was split" "  see:      $log"
 }
 
 @test "a megabyte without a newline is split, and not a byte is lost" {
@@ -535,6 +537,7 @@ pieces() { LC_ALL=C sed -nE 's/^[^ ]+ info sh\[[0-9]+\]: (.*x.*)$/\1/p' repeatd.
 	exits 0 strace -f -qq -s 9000 -o calls -e trace=write,writev,pwrite64,sendto \
 		repeatd -n 1 run sh -c 'echo one; echo two; head -c 9000 /dev/zero | tr "\\0" x; echo'
 	sed -nE '/"[0-9]{4}-[0-9]{2}-[0-9]{2}T[^"]*Z (error|warning|info|debug) /p' calls >writes
+	has_lines 5 repeatd.log || fail "lines of COMMAND in the log" "  expected: 5 or more" "  came:     $(lines repeatd.log)" "  see:      $log"
 	expect "writes for the lines of the log" "$(lines repeatd.log)" "$(lines writes '[^n]\\n"[,}]')" "$log"
 	expect "writes of several lines" 0 "$(lines writes '\\n.*\\n"')" "$log"
 }
@@ -558,7 +561,9 @@ levels_of() {
 
 @test "COMMAND's lines are of level info" {
 	exits 0 repeatd -l warning -n 1 run echo talk
-	expect "lines of COMMAND" 0 "$(lines repeatd.log talk)" "$log"
+	expect "lines of COMMAND with -l warning" 0 "$(lines repeatd.log talk)" "$log"
+	exits 0 repeatd -l info -n 1 run echo talk
+	expect "lines of COMMAND with -l info" 1 "$(lines repeatd.log talk)" "$log"
 }
 
 @test "a COMMAND that fails is a warning or an error" {
@@ -619,8 +624,9 @@ levels_of() {
 
 @test "a NOTIFY_SOCKET at which nobody listens does no harm" {
 	for socket in "$PWD/none" @nobody-there relative "/$(head -c 300 /dev/zero | tr '\0' x)" '' @; do
-		NOTIFY_SOCKET=$socket exits 0 repeatd -n 1 run true
+		NOTIFY_SOCKET=$socket exits 0 repeatd -n 1 run sh -c 'echo x >>"$HERE/beats"'
 	done
+	expect "runs" 6 "$(lines beats)" "$notify"
 }
 
 # == Systemd and containers ==

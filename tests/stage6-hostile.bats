@@ -296,6 +296,7 @@ unknown() {
 @test "an empty source: nothing is finished, exit 0" {
 	once 0
 	untouched
+	[[ -e to/.leecher/ledger.db ]] || fail "there is no ledger"
 	config_rsyncd
 	once 0
 	leech 0 list

@@ -440,6 +440,7 @@ teardown() { clean_up; }
 		once 0
 		expect "published while it changed" '' "$(published)"
 	done
+	expect "its state" waiting "$(list_state x)"
 }
 
 # == List programs ==
@@ -456,9 +457,10 @@ teardown() { clean_up; }
 
 @test "a list program that names nothing means that nothing is finished" {
 	echo hello >from/x
-	program list <<<'exit 0'
+	program list <<<": >'$PWD/asked'"
 	config source.list="$PWD/list"
 	once 0
+	exists asked || fail "the list program was not run"
 	expect "what is there" '' "$(published)"
 }
 

@@ -98,6 +98,7 @@ teardown() { clean_up; }
 	echo hello >from/x
 	config report.sendmail="$PWD/sendmail"
 	once 0
+	same from/x to/x
 	expect "mails" 0 "$(mails)"
 }
 

@@ -302,6 +302,7 @@ traced_once() {
 	sample from/$'evil\e]0;x\a\e[2J' 600000
 	config source.rsync=--bwlimit=1000
 	terminal 'leecher -c leecher.conf once' >screen
+	grep -q evil screen || fail "the screen does not name it: $(cat -v screen)"
 	[[ $(cat screen) != *$'evil\e'* && $(cat screen) != *$'\e[2J'* ]] || fail "$(cat -v screen)"
 }
 

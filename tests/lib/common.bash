@@ -104,6 +104,7 @@ wait_until() {
 # alive PID: true while the process runs. A zombie is dead: PID 1 may reap late or never.
 alive() {
 	local line
+	[[ $1 == [1-9]* ]] || return 1 # /proc//stat is there, too
 	{ read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
 	line=${line##*) }
 	[[ ${line%% *} != [ZX] ]]

@@ -22,6 +22,7 @@ launched() {
 	exits 0 repeatd "$@"
 	# shellcheck disable=SC2154 # exits sets it
 	daemon=${out##* }
+	expect_like "the pid in the words of: repeatd $*" '^[1-9][0-9]*$' "$daemon"
 }
 
 # beside COMMAND...: runs it beside the test; its pid is in $job, its words in job.out and job.err.
