@@ -24,6 +24,7 @@
 #: make bench            measurements beside other tools; sh tests/deps --bench installs those
 #: make install          PREFIX (default /usr/local), DESTDIR; make uninstall undoes it
 #: make clean            remove what was built
+#: make help             this list
 #:
 #: CC, CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS reach every stage: make CC=clang CFLAGS='-O1 -g'
 
@@ -148,5 +149,5 @@ help:
 
 .PHONY: all have-build stage1 stage2 stage3 stage4 stage5 stage6 demo test test-stage1 \
 	test-stage2 test-stage3 test-stage4 test-stage5 test-stage6 check exercise exercises diff \
-	new new-prove memcheck sanitize bugs bug hint answer lint pages docs-update bench install \
-	uninstall clean help
+	new new-prove trace memcheck sanitize bugs bug hint answer lint pages docs-update bench \
+	install uninstall clean help
