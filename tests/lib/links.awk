@@ -30,6 +30,7 @@ function code(text,    rest, n, i, word) {
 		rest = substr(rest, RSTART + RLENGTH)
 	}
 	rest = " " text
+	gsub(/='[^']*'/, "=", rest) # what a variable of make holds is no target
 	while (match(rest, /[ ;&(]make( +[^ ;&|#)]+)+/)) {
 		n = split(substr(rest, RSTART + 1, RLENGTH - 1), part, " ")
 		for (i = 2; i <= n; i++)
