@@ -22,10 +22,9 @@ project() {
 	cd "$1" || return 1
 }
 
-# apart CODE COMMAND...: as exits, but without anything of the bats that runs us. Some test must have been run.
+# apart CODE COMMAND...: as exits, but without anything of the bats that runs us.
 apart() {
-	exits "$1" env -i HOME="$HOME" SLOWER="$SLOWER" PATH="$(tr : '\n' <<<"$PATH" | grep -v bats-core | paste -sd :)" "${@:2}"
-	expect_like "tests" 'ok 1 ' "$out"
+	exits "$1" env -i HOME="$HOME" NO_COLOR=1 SLOWER="$SLOWER" PATH="$(tr : '\n' <<<"$PATH" | grep -v bats-core | paste -sd :)" "${@:2}"
 }
 
 # refused WHY NAME FROM [DIR]: says why, and makes nothing.
@@ -67,6 +66,7 @@ old_words() { { find . && grep -r . ./*; } | grep -iE "$1" || true; }
 	code 1 >one && code 2 >two && code 3 >three && code 4 | sed 's/ echo hello  .*//' >tests/stage5-own.bats
 	make >output 2>&1 || fail "make failed" "$(<output)"
 	apart 1 bats tests/stage5-own.bats
+	expect_like "what is missing yet" 'COMMAND is missing' "$out"
 	awk 'FNR == 1 { file++ } file == 1 { one = one $0 "\n" } file == 2 { two = two $0 "\n" } file == 3 { three = three $0 "\n" }
 		file < 4 { next }
 		{ line[++n] = $0 }
@@ -78,7 +78,9 @@ old_words() { { find . && grep -r . ./*; } | grep -iE "$1" || true; }
 	sed -i '/} else if (strcmp(verb, "stop")/,/return bad_usage/d' heartbeat.c
 	make CFLAGS='-O2 -Wall -Wextra -Werror' >output 2>&1 || fail "make failed" "$(<output)"
 	apart 0 bats tests/stage5-own.bats
+	expect_like "the test" '^1\.\.1.ok 1 it says hello' "$out"
 	apart 0 bats -f 'prints help|of 100 parallel starts|is no drift' tests/stage5-pidfile.bats
+	(($(grep -c '^ok ' .out) >= 3)) || fail "tests that were run" "$out"
 }
 
 @test "make new takes no name that would not do, and says why" {
@@ -125,4 +127,14 @@ old_words() { { find . && grep -r . ./*; } | grep -iE "$1" || true; }
 	make >output 2>&1 || fail "make failed" "$(<output)"
 	./abc -h >help
 	expect "columns of the options" "12 12 12" "$(sed -n '1,3s/[[V].*//p' help | awk '{ print length($0) + 1 }' | xargs)"
+}
+
+@test "a failing test of a project refers to a section that its README.md has" {
+	local section
+	project mydaemon 1
+	ln -s /bin/true mydaemon
+	apart 1 sh tests/check -d . 1:1
+	section=$(sed -n 's/.*read: README.md, "\(.*\)"$/\1/p' .out)
+	grep -qxF "### ${section:-no section}" README.md || fail "no such section in README.md" "$out"
+	grep -qF 'tests/check -d . 1:' .out || fail "no word of how to run it again" "$out"
 }

@@ -24,12 +24,15 @@ function section(heading, more) {
 		title[key] = toupper(substr(heading, 1, 1)) substr(heading, 2)
 		words[key] = ""
 	}
-	if (more != "" && !index(words[key], more)) words[key] = words[key] more "\n"
+	# a hint of its own is a paragraph of its own
+	if (more == " ") words[key] = words[key] "\n"
+	else if (more != "" && !index(words[key], more)) words[key] = words[key] more "\n"
 }
 
 FILENAME ~ /[.]bats$/ && /^# == .* ==$/ {
 	in_hint = 1
 	heading = substr($0, 6, length($0) - 8)
+	if ((tolower(heading) in words) && words[tolower(heading)] != "") section(heading, " ")
 	section(heading, "")
 	next
 }
