@@ -103,7 +103,7 @@ sanitize:
 	@CC='$(CC)' sh tests/sanitize $(STAGE)
 bugs: all
 	@stage='$(STAGE)' all='$(ALL)'; \
-	CC='$(CC)' sh tests/bugs-prove $${stage:+-s "$$stage"} $${all:+-a} $(BUG)
+	CC='$(CC)' sh tests/bugs-prove $${stage:+-s "$$stage"} $${all:+-e 1} $(BUG)
 bug:
 	@set -- list $(STAGE); [ -z '$(BUG)' ] || set -- put '$(BUG)'; FRESH='$(FRESH)' sh tests/bug "$$@"
 hint:

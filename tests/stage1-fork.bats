@@ -12,7 +12,7 @@ setup_file() {
 	# These tests take milliseconds each; bats would wait a whole second before each pair.
 	export BATS_NO_PARALLELIZE_WITHIN_FILE=true
 	# A launcher that does not return must not hold up the others.
-	export BATS_TEST_TIMEOUT=$((15 * SLOWER))
+	time_limit 15
 }
 
 SEE="stage1-fork/README.md, What you should see"

@@ -15,7 +15,7 @@ setup_file() {
 	# These tests take milliseconds each; bats would wait a whole second before each pair.
 	export BATS_NO_PARALLELIZE_WITHIN_FILE=true
 	# A launcher that does not return must not hold up the others.
-	export BATS_TEST_TIMEOUT=$((15 * SLOWER))
+	time_limit 15
 }
 
 TRUTH="stage2-daemon/README.md, The truth about the launch"

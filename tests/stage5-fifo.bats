@@ -17,7 +17,7 @@ control="$chapter: repeatctl"
 replaced="$chapter: the FIFO deleted or replaced"
 
 # A program that hangs fails its test; it does not stop the others.
-setup_file() { export BATS_TEST_TIMEOUT=$((40 * SLOWER)); }
+setup_file() { time_limit 40; }
 # Before a command that must not hang: if it does, its test fails and goes on.
 limited=(timeout -s KILL $((15 * SLOWER)))
 setup() { stage 5; }

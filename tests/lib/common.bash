@@ -85,6 +85,13 @@ nap() {
 	read -rt "$1" <>"$never" || :
 }
 
+# time_limit SECONDS: for setup_file: what each test of this file may take, whatever it waits for.
+time_limit() {
+	local PATIENCE=${PATIENCE:+$((3 * PATIENCE))} limit
+	patient "$1"
+	export BATS_TEST_TIMEOUT=$limit
+}
+
 # wait_until SECONDS COMMAND...: runs COMMAND until it succeeds; fails at the deadline.
 wait_until() {
 	local limit end naps=0
