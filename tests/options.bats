@@ -22,7 +22,7 @@ notices() {
 	rm -rf copy
 	mkdir -p copy/tests/lib
 	cp "$ROOT/tests/options" copy/tests
-	cp "$ROOT/tests/lib/mdoc.awk" copy/tests/lib
+	cp "$ROOT"/tests/lib/{mdoc.awk,told.sh} copy/tests/lib
 	for folder in "$ROOT"/stage[1-"$stage"]-*/; do
 		mkdir "copy/$(basename "$folder")"
 		cp "$folder"*.[ch15] "$folder"README.md "copy/$(basename "$folder")"

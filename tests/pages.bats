@@ -26,9 +26,9 @@ here() {
 	needs_root
 	local page all=()
 	place=$(mktemp -d)
-	mkdir -p "$place/tests/lib"
-	cp tests/console "$place/tests" && cp tests/lib/*.awk "$place/tests/lib"
-	cp -R "$STAGES"/stage[1-6]-* ./*.md "$place"
+	# the checkout may be for root's eyes only
+	find . -mindepth 1 -maxdepth 1 ! -name .git ! -name work ! -name 'stage*' -exec cp -R {} "$place" \;
+	cp -R "$STAGES"/stage[1-6]-* "$place"
 	chmod -R a+rX "$place" && chown -R 65534:65534 "$place"
 	for page in $(terminals); do
 		[[ $page != when-not-to-daemonize.md ]] ||
@@ -101,12 +101,10 @@ looks() {
 
 # gone TEXT COMPLAINT: in a copy of stage 2's chapter with that text, tests/links complains so.
 gone() {
-	place=${place:-$(mktemp -d)}
-	[[ -e $place/tests ]] || cp -R tests Makefile README.md "$place"
-	mkdir -p "$place/stage2-daemon"
-	cp stage2-daemon/*.[ch] stage2-daemon/Makefile "$place/stage2-daemon"
-	printf '# One thing\n\n%s\n' "$1" >"$place/stage2-daemon/README.md"
-	exits 1 sh "$place/tests/links" "$place/stage2-daemon/README.md"
+	cd "$BATS_TEST_TMPDIR" || return 1
+	[[ -e tests ]] || cp -R "$ROOT/tests" "$ROOT/Makefile" "$ROOT/README.md" "$ROOT/stage2-daemon" .
+	printf '# One thing\n\n%s\n' "$1" >stage2-daemon/README.md
+	exits 1 sh tests/links stage2-daemon/README.md
 	expect_like "what is said of: $1" "README.md:[0-9]+: no such $2\$" "$out"
 }
 
@@ -128,10 +126,10 @@ gone() {
 }
 
 @test "tests/links finds what is there" {
-	place=$(mktemp -d)
-	cp -R tests Makefile README.md stage2-daemon "$place"
+	cd "$BATS_TEST_TMPDIR" || return 1
+	cp -R "$ROOT/tests" "$ROOT/Makefile" "$ROOT/README.md" "$ROOT/stage2-daemon" .
 	printf '%s\n' '# One `thing`: it is here' '' 'see [a](#one-thing-it-is-here), [b](detach.c), [c](../README.md#the-map)' \
 		'`daemon.[ch]` `tests/run` `tests/stage*-*.bats` `make test-stage2` `fork()` `settle_in` `pidfd_open`' \
-		"git's \`run-command.c\`" '    make CC=clang && tests/run 2' >"$place/stage2-daemon/README.md"
-	exits 0 sh "$place/tests/links" "$place/stage2-daemon/README.md"
+		"git's \`run-command.c\`" '    make CC=clang && tests/run 2' >stage2-daemon/README.md
+	exits 0 sh tests/links stage2-daemon/README.md
 }
