@@ -10,7 +10,7 @@ setup() { cd "$ROOT" || return 1; }
 quotes() { sh tests/quotes "$1" || fail "  expected: what $1 quotes is in the sources"; }
 
 drawn() {
-	((SLOWER == 1)) && [[ -z ${PORTABLE:-} ]] || skip "the system calls would be others"
+	[[ $SLOWER == 1 && -z ${PORTABLE:-} ]] || skip "the system calls would be others"
 	needs_strace
 	sh tests/trace --check "$1" 3>&- 4>&- || fail "  expected: what $1 draws"
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # tests/trace: what it draws is what happened, and the same each time; a chapter that draws something else is refused.
 
+# shellcheck disable=SC2154,SC2016 # out and err: exits sets them; programs that are written here
 load lib/common
 
 setup() {

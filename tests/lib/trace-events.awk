@@ -1,77 +1,17 @@
 # Turns the table of trace-calls.awk into events: what is worth to be drawn, and what must come before what.
 #
-#   awk -v run=DIR -v programs=DIR -v words='...' -f tests/lib/trace-events.awk TABLE
+#   awk -v run=DIR -v programs=DIR -v words='...' -f tests/lib/trace-text.awk -f tests/lib/trace-events.awk TABLE
 #
-# Example: awk -v run="$PWD" -v programs="$PWD" -f tests/lib/trace-events.awk table
+# Example: awk -v run="$PWD" -v programs="$PWD" -f tests/lib/trace-text.awk -f tests/lib/trace-events.awk table
 #
 # run: the folder of the run, whose files are worth a word; "run/.terminal" is what the shell's terminal would show.
 # programs: the folder of the programs that are looked at. Of others only births, deaths, signals and messages count.
-# words: the names of the first bytes 1, 2, ... of a binary message.
+# words: see trace-text.awk.
 # An event is a line: where the call began and ended, process, ours or other, kind, object, text.
-BEGIN {
-	FS = OFS = "\t"
-	names = split(words, word, /[ ,=0-9]+/)
-}
+BEGIN { FS = OFS = "\t" }
 
-function quoted(text) { return match(text, /"([^"\\]|\\.)*"/) ? substr(text, RSTART + 1, RLENGTH - 2) : "" }
 function inside(path) { return index(path, run "/") == 1 && base(path) !~ /^[.]/ }
 function refused() { return $6 < 0 ? ": " $7 : "" }
-
-# The name by which a file is shown. An ID in the name of a FIFO differs from run to run; a number needs its folder.
-function base(path,    name) {
-	name = path
-	sub(/.*\//, "", name)
-	sub(/-(journal|wal|shm)$/, "", name) # of a data base
-	if (name ~ /^[0-9]+([.]|$)/ && match(path, /[^\/]+\/[^\/]+$/))
-		name = substr(path, RSTART)
-	return name in with_id ? with_id[name] : name
-}
-# What strace says of the descriptor at the beginning of the text.
-function behind(text) {
-	if (!match(text, /^[0-9]*<(UNIX-[A-Z]+:\[[^]]*\]|[^>]*)>/))
-		return ""
-	text = substr(text, index(text, "<") + 1, RLENGTH - 1 - index(text, "<"))
-	sub(/<.*/, "", text) # /dev/null<char 1:3>
-	return text
-}
-function absolute(text,    path) {
-	path = quoted(text)
-	if (index(path, "/") == 1)
-		return path
-	sub(/^AT_FDCWD/, "", text)
-	return (index(behind(text), "/") == 1 ? behind(text) : run) "/" path
-}
-
-function swap(text, old, new,    out) {
-	while (old != "" && index(text, old)) {
-		out = out substr(text, 1, index(text, old) - 1) new
-		text = substr(text, index(text, old) + length(old))
-	}
-	return out text
-}
-# What differs from run to run is replaced.
-function plain(text,    id) {
-	gsub(/[0-9-]+T[0-9:.]+Z /, "", text)
-	gsub(/[0-9\/]+ [0-9]+:[0-9:]+/, "TIME", text)
-	for (id in ids)
-		text = swap(text, id, "ID")
-	return swap(swap(swap(text, run "/", ""), run, "."), programs "/", "")
-}
-# The bytes of a message, as strace shows them, for a person. What numbers others tell is not our business.
-function said(text,    at) {
-	if (match(text, /^\\[1-9][^0-9]/) && substr(text, 2, 1) + 0 <= names)
-		return word[substr(text, 2, 1) + 0]
-	if (text ~ /\\[0-9x]/)
-		return "bytes"
-	while (sub(/^(\\[nr]| )/, "", text) || sub(/(\\[nr]| )$/, "", text))
-		;
-	gsub(/  +/, " ", text)
-	at = index(text, "\\n")
-	text = plain(at ? substr(text, 1, at - 1) " ..." : text)
-	gsub(other[$3] ? "[0-9]+([.:][0-9]+)*" : "[0-9]+[.][0-9]+", "N", text)
-	return "\"" text "\""
-}
-
 function event(kind, object, text) {
 	if (failed[$3] != "") # of all the places where execvp has looked, the last
 		print $1, $2, $3, other[$3] ? "other" : "ours", "did", "", "exec " failed[$3]
@@ -202,9 +142,9 @@ $4 ~ /^(read|recv|p?write|send)/ && $6 >= 0 {
 	else if (pipe && $4 ~ /^r/)
 		event($6 > 0 ? "recv" : "end", key, $6)
 	else if (pipe && $6 > 0)
-		event("send", key, $6 OFS said(quoted($5)))
+		event("send", key, $6 OFS said(written($5)))
 	else if (path == run "/.terminal")
-		event("print", "", said(quoted($5)))
+		event("print", "", said(written($5)))
 	else if (inside(path) && $4 !~ /^r/)
-		touch(path, "write" (path ~ /[.]db/ ? "" : " " said(quoted($5))), $5 ~ /^[12]</ ? "says" : "touch")
+		touch(path, "write" (path ~ /[.]db/ ? "" : " " said(written($5))), $5 ~ /^[12]</ ? "says" : "touch")
 }
