@@ -29,7 +29,7 @@ teardown() { clean_up; }
 serve() {
 	exits 0 repeatd "$@"
 	pid=$(<repeatd.pid)
-	[[ " $* " == *' -c '* ]] || is_fifo repeatd.ctl || fail "no FIFO ./repeatd.ctl after: repeatd $*" "  see:      $the_fifo"
+	[[ "${*%%start*}" == *-c* ]] || is_fifo repeatd.ctl || fail "no FIFO ./repeatd.ctl after: repeatd $*" "  see:      $the_fifo"
 }
 
 # idle_daemon: one that has run its COMMAND once and now only listens.
@@ -253,6 +253,7 @@ refuses() {
 	# with the last of these there are enough
 	for limit in 4 5 6 7 8 9 10 11 12 13 50; do
 		if (exec >out 2>err 3>&- 4>&- && ulimit -n "$limit" && exec repeatd -i 3600 start true); then
+			is_fifo repeatd.ctl || fail "no FIFO with $limit descriptors" "  see:      $the_fifo"
 			exits 0 repeatctl status
 			exits 0 repeatd stop
 			continue
@@ -1035,6 +1036,7 @@ costs_one_warning() {
 @test "a leftover FIFO that nobody reads is exit code 3 at once" {
 	mkfifo -m 600 repeatd.ctl
 	within 1500 exits 3 "${limited[@]}" repeatctl -t 60 status
+	expect_like "the message" '^repeatctl: .*repeatd\.ctl.*: .+' "$err" "$control"
 	expect "files left behind" "" "$(replies)" "$control"
 }
 
@@ -1050,6 +1052,7 @@ costs_one_warning() {
 @test "repeatctl does not write to a regular file under the FIFO's name" {
 	echo precious >repeatd.ctl
 	within 1500 exits 3 "${limited[@]}" repeatctl -t 60 status
+	expect_like "the message" '^repeatctl: .*repeatd\.ctl.*: .+' "$err" "$control"
 	expect "the file's text" precious "$(<repeatd.ctl)" "$control"
 	expect "files left behind" "" "$(replies)" "$control"
 }

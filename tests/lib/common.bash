@@ -116,7 +116,7 @@ alive() {
 	line=${line##*) }
 	[[ ${line%% *} != [ZX] ]]
 }
-dead() { ! alive "$1"; }
+dead() { [[ $1 == [1-9]* ]] && ! alive "$1"; }
 
 # stat_field PID N: field N of /proc/PID/stat, counted as proc(5) does, N >= 3.
 # 3 state, 4 parent, 5 process group, 6 session, 7 terminal.
