@@ -77,7 +77,8 @@ alone() {
 @test "make help names every target" {
 	local target
 	exits 0 make -s -C "$ROOT" help
-	for target in $(awk '/^[.]PHONY:/, !/\\$/' "$ROOT/Makefile" | tr -d '\\' | sed 's/^[.]PHONY://'); do
+	# shellcheck disable=SC2013 # words
+	for target in $(awk '/^[.]PHONY:/, !/\\$/' "$ROOT/Makefile" | sed 's/^[.]PHONY://; s/.$/&/; s/[^a-z0-9 -]//g'); do
 		[[ $target != all && $target != have-build && $target != stage[1-6] && $target != test-stage[2-5] ]] || continue
 		[[ $out == *$target* ]] || fail "make help does not name $target"
 	done
