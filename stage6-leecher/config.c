@@ -453,12 +453,37 @@ make_directory(const char *path, char *why, size_t size)
 	return -1;
 }
 
-int
-config_prepare(const struct config *config, char *why, size_t size)
+/* The state directory, if it is there already; config_prepare makes one that is not. */
+static int
+check_state(const struct config *config, const struct stat *to, char *why, size_t size)
 {
-	static const char *const parts[] = { "incoming", "logs" };
-	char path[LONG_PATH];
-	struct stat to, state;
+	struct stat state;
+
+	if (lstat(config->state, &state) < 0 && errno == ENOENT)
+		return 0;
+	if (!S_ISDIR(state.st_mode) || state.st_uid != geteuid()) {
+		(void)snprintf(why, size, "%s: not a directory of ours", config->state);
+		return -1;
+	}
+	if (state.st_dev == to->st_dev && state.st_ino == to->st_ino) {
+		(void)snprintf(why, size, "[daemon] state: %s is [destination] to itself",
+		    config->state);
+		return -1;
+	}
+	if (state.st_dev != to->st_dev) {
+		(void)snprintf(why, size,
+		    "%s is on another file system than %s: publishing by rename "
+		    "needs the same",
+		    config->state, config->to);
+		return -1;
+	}
+	return 0;
+}
+
+int
+config_look(const struct config *config, char *why, size_t size)
+{
+	struct stat to;
 
 	if (stat(config->to, &to) < 0)
 		return refuse_to(config, strerror(errno), why, size);
@@ -468,29 +493,23 @@ config_prepare(const struct config *config, char *why, size_t size)
 		return refuse_to(config, strerror(errno), why, size);
 	if (inside_source(config))
 		return refuse_to(config, "lies inside [source] from", why, size);
-	if (make_directory(config->state, why, size) < 0)
+	return check_state(config, &to, why, size);
+}
+
+int
+config_prepare(const struct config *config, char *why, size_t size)
+{
+	static const char *const parts[] = { "incoming", "logs" };
+	char path[LONG_PATH];
+
+	/* once more when it is made: now its file system can be seen */
+	if (config_look(config, why, size) < 0 || make_directory(config->state, why, size) < 0 ||
+	    config_look(config, why, size) < 0)
 		return -1;
-	if (lstat(config->state, &state) < 0 || !S_ISDIR(state.st_mode) ||
-	    state.st_uid != geteuid()) {
-		(void)snprintf(why, size, "%s: not a directory of ours", config->state);
-		return -1;
-	}
-	if (state.st_dev == to.st_dev && state.st_ino == to.st_ino) {
-		(void)snprintf(why, size, "[daemon] state: %s is [destination] to itself",
-		    config->state);
-		return -1;
-	}
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
 		(void)snprintf(path, sizeof path, "%s/%s", config->state, parts[i]);
 		if (make_directory(path, why, size) < 0)
 			return -1;
-	}
-	if (state.st_dev != to.st_dev) {
-		(void)snprintf(why, size,
-		    "%s is on another file system than %s: publishing by rename "
-		    "needs the same",
-		    config->state, config->to);
-		return -1;
 	}
 	return 0;
 }

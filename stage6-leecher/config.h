@@ -61,9 +61,12 @@ int config_load(struct config *config, const char *path, char *why, size_t size)
 void config_free(struct config *config);
 
 /*
- * Is the destination there, a directory, ours to write, and on one file system with the state?
- * Makes the state's directories. Returns 0, or -1 with the reason in why.
+ * Is the destination there, a directory, ours to write, outside of the source, and on one file
+ * system with the state? Returns 0, or -1 with the reason in why.
  */
+int config_look(const struct config *config, char *why, size_t size);
+
+/* The same, and makes the state's directories. */
 int config_prepare(const struct config *config, char *why, size_t size);
 
 #endif

@@ -209,15 +209,10 @@ check_programs(const struct config *config)
 static bool
 check_destination(const struct config *config)
 {
-	char what[PATH_MAX + 32];
-	struct stat st;
-	bool good;
+	char what[PATH_MAX + 32], why[2 * PATH_MAX];
 
 	(void)snprintf(what, sizeof what, "destination %s", config->to);
-	if (stat(config->to, &st) == 0 && !S_ISDIR(st.st_mode))
-		return report(false, what, "not a directory");
-	good = access(config->to, R_OK | W_OK | X_OK) == 0;
-	return report(good, what, strerror(errno));
+	return report(config_look(config, why, sizeof why) == 0, what, why);
 }
 
 int

@@ -345,6 +345,19 @@ pulling_slowly() {
 	expect "TO" '' "$(ls -A to)"
 }
 
+@test "check reports a destination that start would refuse, and changes nothing" {
+	local before
+	mkdir from/inside
+	for bad in "destination.to=$PWD/from/inside" "destination.to=$PWD/nowhere" "daemon.state=$PWD/to"; do
+		config "$bad"
+		before=$(find . ! -name .out ! -name .err | sort)
+		leech 1 check
+		expect_like "the words for $bad" $'(^|\n)FAILED +destination [^\n]*: .' "$out"
+		expect "files after check" "$before" "$(find . ! -name .out ! -name .err | sort)"
+		exits 2 leecher -c leecher.conf start
+	done
+}
+
 @test "check reports a program that is missing or cannot be executed" {
 	touch plain
 	for key in source.list report.on_done report.on_failed; do
