@@ -4,13 +4,10 @@
 
 # One README.md has all that a failing test refers to.
 s|stage[1-6]-[A-Za-z0-9-]*/README[.]md|README.md|g
-s|echo stage"[$][{]chapter%%-[*][}]"-[*]/README[.]md|echo README.md|
-s/^\(.*title = section\[i\]\) (chapter.*/\1/
 
 # The programs lie where the sources lie, and there is one stage.
 s|^STAGES=.*|PROGRAMS=${PROGRAMS:-$ROOT}|
-s/ ([^ ]* alone is taken for stage 3)//
-s/; they are named .*"$/"/
+s/ (without its control program, [^)]*)//
 s/# a [^ ]* is that of one stage only/# a program is that of one stage only/
 
 # tests/deps installs nothing.

@@ -7,8 +7,8 @@ chapter_of() {
 	chapter=$(readlink "$1") || chapter=$1
 	chapter=${chapter##*stage}
 	for chapter in stage"${chapter%%-*}"-*/README.md; do
-		# a project that was made out of a stage has no chapters
-		[ -e "$chapter" ] || chapter="From fork(), stage $(echo "$chapter" | sed 's/^stage//; s/-.*//')"
+		# a project that was made out of a stage (tests/new) has all of them in one
+		[ -e "$chapter" ] || chapter=README.md
 	done
 	echo "$chapter"
 }
