@@ -325,6 +325,13 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	wait_until 10 childless "$daemon" || fail "children: $(<"/proc/$daemon/task/$daemon/children")" "  see:      $children"
 }
 
+@test "a COMMAND that is done before the daemon's fork returns is reaped, and the next beat comes" {
+	needs_own_calls
+	beside strace -o /dev/null -e trace=fork,vfork,clone,clone3 -e inject=fork,vfork,clone,clone3:delay_exit=1000000:when=1 \
+		repeatd -i 0.05 run echo beat
+	logged 3 'beat$' "$children"
+}
+
 @test "a run is over when its leader has ended and its group is empty, not before" {
 	launched -i 0.05 -n 2 start sh -c 'mkdir "$HERE/busy" || echo two >"$HERE/overlap"; (sleep 0.3; rmdir "$HERE/busy") &'
 	gone "$daemon" "the daemon"
@@ -350,6 +357,26 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	wait_until 10 test -s pid
 	kill -KILL "$daemon"
 	gone "$(<pid)" "COMMAND after the daemon's death by KILL" "$children"
+}
+
+@test "if the daemon is killed right after its fork, COMMAND is not even begun" {
+	needs_own_calls
+	# the child stops in its first steps, and goes on when its parent is dead
+	beside strace -f -o calls -e trace=setpgid,setsid,dup2,dup3 -e inject=setpgid,setsid,dup2,dup3:signal=SIGSTOP:when=1 \
+		repeatd -i 3600 run sh -c ': >"$HERE/begun"'
+	wait_until 10 test -s repeatd.pid
+	daemon=$(<repeatd.pid)
+	child_stops() {
+		kill -CONT "$daemon" # it may have stopped for a step of its own
+		child=$(sed -n "/^$daemon /d; s/^\([0-9]*\) *--- stopped by SIGSTOP.*/\1/p" calls | head -n 1)
+		[[ -n $child ]]
+	}
+	wait_until 10 child_stops
+	kill -KILL "$daemon"
+	gone "$daemon" "the killed daemon"
+	child_ends() { kill -CONT "$child"; dead "$job"; } 2>/dev/null
+	wait_until 10 child_ends
+	absent begun "$children"
 }
 
 # --- the log ---
@@ -445,6 +472,15 @@ all_lines() {
 	logged 1 ': early$' "$log"
 }
 
+@test "a line that COMMAND writes in several parts is one line" {
+	launched -i 3600 start sh -c 'printf one; : >"$HERE/up"; until [ -e "$HERE/go" ]; do sleep 0.02; done; printf " and "; echo two'
+	wait_until 10 test -e up
+	kill -USR1 "$daemon" # its answer comes after it has read the first part
+	logged 1 'repeatd\[[0-9]+\]: .*running'
+	: >go
+	logged 1 ': one and two$' "$log"
+}
+
 # pieces: what the log has of a line of many x, one piece per line.
 pieces() { LC_ALL=C sed -nE 's/^[^ ]+ info sh\[[0-9]+\]: (.*x.*)$/\1/p' repeatd.log; }
 
@@ -524,6 +560,22 @@ levels_of() {
 	wait_until 10 has_lines 1 heard 'repeatd\[[0-9]+\]: .*7'
 	expect "severity of COMMAND's line (6 is info)" 6 "$(($(sed -n 's/^<\([0-9]*\)>.*from COMMAND$/\1/p' heard) % 8))" "$log"
 	absent repeatd.log "$log"
+}
+
+@test "a hundred USR1 while COMMAND talks to syslog do not stop the daemon" {
+	needs_namespace -m
+	# a /dev of our own, without a log: nobody is bothered
+	mkdir dev
+	beside "${apart[@]}" sh -c '
+		mount -t tmpfs none dev && : >dev/null && mount --bind /dev/null dev/null && mount --rbind dev /dev || exit 99
+		exec repeatd -S -i 3600 run sh -c ": >\"$HERE/up\"; while :; do echo talk; done"'
+	wait_until 10 test -e up
+	for _ in {1..100}; do
+		kill -USR1 "$job"
+		nap 0.002
+	done
+	kill -TERM "$job"
+	ended 0 "$loop"
 }
 
 # --- systemd, containers, sleep ---
