@@ -103,6 +103,11 @@ misused() {
 	expect "mode" 600 "$(stat -c %a repeatd.pid)" "$file"
 }
 
+@test "the pid file is writable for its owner alone, even with -m 0" {
+	launched -m 0 -i 3600 start true
+	expect "mode" 644 "$(stat -c %a repeatd.pid)" "$file"
+}
+
 # == The verbs ==
 # All that stage 2 promised COMMAND holds for the daemon, and for the COMMAND that it runs: session, descriptors,
 # signals, directory, umask. Relative names must be made absolute before chdir(2): realpath(3), getcwd(3).
@@ -305,6 +310,21 @@ crowd() {
 	echo 1 >repeatd.pid
 	crowd $((100 / SLOWER)) start
 	wait_until 5 one_daemon || fail "daemons: $(marked_pids)" "pid file: $(<repeatd.pid)"
+}
+
+# goes_on: what is stopped goes on, until the start beside the test has said something.
+# shellcheck disable=SC2046 # pids
+goes_on() { kill -CONT $(marked_pids) && grep -q . job.out job.err; }
+
+@test "of two starts, one of which pauses after its first look at the lock, one wins" {
+	needs_own_calls
+	: >repeatd.pid
+	beside strace -f -o calls -P "$PWD/repeatd.pid" -e trace=fcntl,flock -e inject=fcntl,flock:signal=SIGSTOP:when=1 \
+		repeatd -i 3600 start true
+	wait_until 10 grep -qs 'stopped by SIGSTOP' calls
+	repeatd -i 3600 start true >words 2>&1 </dev/null 3>&- 4>&- || true
+	wait_until 10 goes_on
+	expect "winners" 1 "$(cat words job.out | grep -c '^started')" "$lock"
 }
 
 # Hint: Between your open and your lock, another may have removed the file: you hold the lock of a file that has no
@@ -516,7 +536,7 @@ refused() {
 	echo 12345 >other
 	mv other repeatd.pid
 	gone "$daemon" "the daemon with another's file" "$file"
-	expect "the other file" 12345 "$(<repeatd.pid)" "$file"
+	expect "the other file" 12345 "$(cat repeatd.pid)" "$file"
 }
 
 # Hint: Unlink only what is yours: the name may mean the other's file by now. A look, then an unlink, both under the
@@ -524,12 +544,28 @@ refused() {
 @test "of two daemons, one with a deleted file, the new one stays and keeps its file" {
 	launched -i 0.2 start true
 	old=$daemon
+	kill -STOP "$old" # it shall not notice before the new one is there
 	rm repeatd.pid
 	launched -i 3600 start true
+	kill -CONT "$old"
 	gone "$old" "the old daemon" "$file"
 	exits 0 repeatd status
 	expect "status" "running, pid $daemon" "$out" "$file"
 	expect "the pid file" "$daemon" "$(<repeatd.pid)" "$file"
+}
+
+@test "a start in the moment in which another ends keeps its file" {
+	needs_own_calls
+	# the one that ends is held up where it removes its file: a start is refused there, or it works
+	beside strace -o /dev/null -e trace=unlink,unlinkat -e inject=unlink,unlinkat:delay_enter=400000 repeatd -n 1 run true
+	wait_until 10 test -s repeatd.pid
+	starts() { repeatd -i 3600 start true >.out 2>.err </dev/null 3>&- 4>&-; }
+	wait_until 10 starts
+	ended 0
+	daemon=$(sed 's/.* //' .out)
+	expect "the pid file" "$daemon" "$(cat repeatd.pid)" "$file"
+	exits 0 repeatd status
+	expect "status" "running, pid $daemon" "$out" "$file"
 }
 
 # == Stop ==
@@ -627,7 +663,7 @@ held() {
 	wait_until 10 test -s repeatd.pid
 	exits 0 repeatd status
 	daemon=${out##* }
-	timed exits 0 repeatd stop
+	timed exits 0 timeout $((4 * SLOWER)) repeatd stop
 	took "stop" 0 2000 "$stopping"
 	wait_until 5 in_state Z "$daemon"
 	code=0
@@ -683,6 +719,16 @@ held() {
 	launched -i 3600 restart true
 	exits 0 repeatd status
 	expect "status" "running, pid $daemon" "$out" "$verbs"
+}
+
+@test "restart waits for the old daemon's end, and KILL comes after -t" {
+	launched -i 3600 start true
+	old=$daemon
+	kill -STOP "$old"
+	timed launched -t 0.4 -i 3600 restart true
+	took "restart -t 0.4" 400 3000 "$stopping"
+	gone "$old" "the old daemon" "$verbs"
+	[[ $daemon != "$old" ]] || fail "no new daemon"
 }
 
 @test "restart over a stale pid file starts" {

@@ -23,7 +23,11 @@ idle() {
 	wait_until 10 test -e ran
 	wait_until 10 childless "$daemon"
 }
-childless() { [[ -z $(<"/proc/$1/task/$1/children") ]]; }
+childless() {
+	local pids=
+	{ read -r pids <"/proc/$1/task/$1/children"; } 2>/dev/null || : # it ends without a newline, or the daemon is gone
+	[[ -z $pids ]]
+}
 
 # == The verbs ==
 # As in stage 3: wrong words and numbers are exit 2, before anything is made or started.
@@ -352,6 +356,13 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	wait_until 10 childless "$daemon" || fail "children: $(<"/proc/$daemon/task/$daemon/children")" "  see:      $children"
 }
 
+@test "a COMMAND that is done before the daemon's fork returns is reaped, and the next beat comes" {
+	needs_own_calls
+	beside strace -o /dev/null -e trace=fork,vfork,clone,clone3 -e inject=fork,vfork,clone,clone3:delay_exit=1000000:when=1 \
+		repeatd -i 0.05 run echo beat
+	logged 3 'beat$' "$children"
+}
+
 # == The children ==
 # A run is over when its leader has ended and kill(-group, 0) finds nobody who lives: kill(2), ESRCH. Zombies are in
 # the group until somebody waits for them, and that may be never.
@@ -385,6 +396,20 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	wait_until 10 test -s pid
 	kill -KILL "$daemon"
 	gone "$(<pid)" "COMMAND after the daemon's death by KILL" "$children"
+}
+
+@test "if the daemon is killed right after its fork, COMMAND is not even begun" {
+	needs_own_calls
+	# the child takes two seconds for its first steps: time to kill its parent
+	beside strace -f -o /dev/null -e trace=dup2,dup3 -e inject=dup2,dup3:delay_enter=2000000:when=1 \
+		repeatd -i 3600 run sh -c ': >"$HERE/begun"'
+	wait_until 10 test -s repeatd.pid
+	daemon=$(<repeatd.pid)
+	has_a_child() { ! childless "$daemon"; }
+	wait_until 10 has_a_child
+	kill -KILL "$daemon"
+	gone "$job" "what came of the child"
+	absent begun "$children"
 }
 
 # == The log ==
@@ -490,6 +515,15 @@ all_lines() {
 	logged 1 ': early$' "$log"
 }
 
+@test "a line that COMMAND writes in several parts is one line" {
+	launched -i 3600 start sh -c 'printf one; : >"$HERE/up"; until [ -e "$HERE/go" ]; do sleep 0.02; done; printf " and "; echo two'
+	wait_until 10 test -e up
+	kill -USR1 "$daemon" # its answer comes after it has read the first part
+	logged 1 'repeatd\[[0-9]+\]: .*running'
+	: >go
+	logged 1 ': one and two$' "$log"
+}
+
 # == The log ==
 # Lines have no length that you may rely on: what do you do when the buffer is full and no newline has come? A piece
 # is marked, loses no byte, and ends where a character ends: utf-8(7).
@@ -584,6 +618,22 @@ levels_of() {
 	wait_until 10 has_lines 1 heard 'repeatd\[[0-9]+\]: .*7'
 	expect "severity of COMMAND's line (6 is info)" 6 "$(($(sed -n 's/^<\([0-9]*\)>.*from COMMAND$/\1/p' heard) % 8))" "$log"
 	absent repeatd.log "$log"
+}
+
+@test "a hundred USR1 while COMMAND talks to syslog do not stop the daemon" {
+	needs_namespace -m
+	# a /dev of our own, without a log: nobody is bothered
+	mkdir dev
+	beside "${apart[@]}" sh -c '
+		mount -t tmpfs none dev && : >dev/null && mount --bind /dev/null dev/null && mount --rbind dev /dev || exit 99
+		exec repeatd -S -i 3600 run sh -c ": >\"$HERE/up\"; while :; do echo talk; done"'
+	wait_until 10 test -e up
+	for _ in {1..100}; do
+		kill -USR1 "$job"
+		nap 0.002
+	done
+	kill -TERM "$job"
+	ended 0 "$loop"
 }
 
 # == Systemd and containers ==
