@@ -71,6 +71,24 @@ headings() {
 @test "every heading that a test of stage 5 names exists" { headings tests/stage5-*.bats; }
 @test "every heading that a test of stage 6 names exists" { headings tests/stage6-*.bats; }
 
+# sections STAGE: each of its tests lies in a section that has the name of a heading of its chapter, and has a hint.
+sections() {
+	local file stage number chapter section hint name missing=
+	while IFS=$'\x1f' read -r file stage number chapter section hint _ name; do
+		sed -n 's/^##* //p' "$chapter" | grep -qxF -- "$section" || missing+="$file: \"$section\" of: $name"$'\n'
+		[[ -n $hint ]] || missing+="$file: no hint for: $name"$'\n'
+	done < <(. tests/lib/promises.sh && promises "$1" | tr '\t' '\037') # a tab is a blank to read
+	[[ -n $number ]] || fail "stage $1 has no tests"
+	expect "tests without a section of their chapter, or without a hint" "" "$missing" "CONTRIBUTING.md"
+}
+
+@test "every test of stage 1 lies in a section of its chapter, with a hint" { sections 1; }
+@test "every test of stage 2 lies in a section of its chapter, with a hint" { sections 2; }
+@test "every test of stage 3 lies in a section of its chapter, with a hint" { sections 3; }
+@test "every test of stage 4 lies in a section of its chapter, with a hint" { sections 4; }
+@test "every test of stage 5 lies in a section of its chapter, with a hint" { sections 5; }
+@test "every test of stage 6 lies in a section of its chapter, with a hint" { sections 6; }
+
 @test "every test that a chapter names, as in bats -f 'NAME' FILE, exists" {
 	local readme name file missing=
 	for readme in README.md stage*/README.md; do
