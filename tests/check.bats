@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2154 # exits sets out, err and code
+# shellcheck disable=SC2030,SC2031 # every test is a process of its own
 # shellcheck disable=SC2016 # what stands in single quotes is for the tests and programs that are made here
 #
 # tests/check: what it tells a person and a program, and that no program can hurt it.
