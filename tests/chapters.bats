@@ -71,6 +71,25 @@ headings() {
 @test "every heading that a test of stage 5 names exists" { headings tests/stage5-*.bats; }
 @test "every heading that a test of stage 6 names exists" { headings tests/stage6-*.bats; }
 
+# sections STAGE: each of its tests lies in a section that has the name of a heading of its chapter, and has a hint.
+sections() {
+	local table chapter section hint missing=
+	table=$(. tests/lib/promises.sh && promises "$1" | cut -f 4-6 | sort -u | tr '\t' '\037') # a tab is a blank to read
+	[[ -n $table ]] || fail "stage $1 has no tests"
+	while IFS=$'\037' read -r chapter section hint; do
+		sed -n 's/^##* //p' "$chapter" | grep -qxF -- "$section" || missing+="$chapter: a test in section \"$section\""$'\n'
+		[[ -n $hint ]] || missing+="$chapter: no hint in section \"$section\""$'\n'
+	done <<<"$table"
+	expect "sections that are no headings, and sections without a hint" "" "$missing" "CONTRIBUTING.md"
+}
+
+@test "every test of stage 1 lies in a section of its chapter, with a hint" { sections 1; }
+@test "every test of stage 2 lies in a section of its chapter, with a hint" { sections 2; }
+@test "every test of stage 3 lies in a section of its chapter, with a hint" { sections 3; }
+@test "every test of stage 4 lies in a section of its chapter, with a hint" { sections 4; }
+@test "every test of stage 5 lies in a section of its chapter, with a hint" { sections 5; }
+@test "every test of stage 6 lies in a section of its chapter, with a hint" { sections 6; }
+
 @test "every test that a chapter names, as in bats -f 'NAME' FILE, exists" {
 	local readme name file missing=
 	for readme in README.md stage*/README.md; do

@@ -112,7 +112,7 @@ function entry(label, text,    bare, indent, n, i, part, line) {
 }
 
 # words: what the test said. Without -v only what is for people, and not more than a screen of it.
-function words(i,    line, kept, more, command) {
+function words(i,    line, kept, more, command, value) {
 	while ((getline line <(folder "/" i)) > 0) {
 		sub(/^# ?/, "", line)
 		if (verbose) { print "           " line; kept++; continue }
@@ -120,10 +120,11 @@ function words(i,    line, kept, more, command) {
 		if (line ~ /^\(?( ?from function | ?in (test )?file ).*, line [0-9]+[,)]+$/) continue
 		if (line ~ /^\/[^ ]*: line [0-9]+: +[0-9]+ Killed / || line ~ /^\/[^ ]*bats-core\// || line ~ /^ *see: /) continue
 		gsub(/\/[^ ]*bats-run-[A-Za-z0-9]*\/test\/[0-9]*/, ".", line)
-		if (line ~ /^ *$/ || (i, line) in seen || kept == 20) { more++; continue }
-		seen[i, line] = 1
+		if (line ~ /^ *$/ || ++seen[i, line] > 3 || kept == 24) { more++; continue }
 		kept++
-		wrapped(line)
+		# a value of many lines stands below its first one
+		if (line ~ /^  (expected|came|stdout|stderr|log): /) value = "            "
+		wrapped((value != "" && line !~ /^  [a-z]+: / ? value : "") line)
 	}
 	close(folder "/" i)
 	if (verbose) return

@@ -33,8 +33,8 @@ stage() {
 	# Every process of this test carries two marks: one that it may lose, in its environment, and a number
 	# that it cannot lose. The test's own folder, too, is known by the first: see marked_pids, STAY.
 	export TEST_MARK="$BATS_TEST_TMPDIR"
-	mark_this_process "$BATS_SUITE_TEST_NUMBER"
-	own_mark=$mark
+	own_mark=
+	! mark_this_process || own_mark=$mark
 	cd "$BATS_TEST_TMPDIR" || return 1
 	umask 022
 }
@@ -70,7 +70,12 @@ note_the_place() {
 }
 # At the deadline bats sends TERM to the children of the test, by this function. A program that hangs may not
 # listen to it, and may have children of its own.
-bats_kill_childprocesses_of() { mark_of_process "$1" && end_marked "$mark" "$mark"; }
+bats_kill_childprocesses_of() {
+	local least
+	mark_of_process "$1" || return 0
+	least_mark "$mark"
+	end_marked "$least" "$mark" || :
+}
 
 # patient SECONDS: leaves in $limit how long we wait for something that takes at most that: see SLOWER, PATIENCE.
 patient() {
@@ -130,7 +135,7 @@ stat_field() {
 # marked_pids: every living process that carries this test's mark (the test's shell itself does not).
 marked_pids() {
 	local found
-	marked "$own_mark" "$own_mark"
+	marked "${own_mark:-0}" "${own_mark:-0}"
 	# The number is also in shells that the test itself has forked; those show the environment of bats.
 	((${#found[@]} == 0)) || (
 		cd /proc && grep -lzsxF "TEST_MARK=$TEST_MARK" "${found[@]/%//environ}" | tr -dc '0-9\n'
@@ -143,10 +148,11 @@ nobody_left() { [[ -z $(marked_pids) ]]; }
 # clean_up: ends whatever the test has left running. For teardown.
 clean_up() {
 	[[ -z ${FIRST_FAILURE:-} || ${BATS_TEST_COMPLETED:-} == 1 ]] || : >"$FIRST_FAILURE"
+	local least
 	[[ -n ${own_mark:-} ]] || return 0
 	disown -a # or bash would report the death of each of its jobs
-	# a test that runs tests has 1024 marks: see mark_this_process
-	end_marked $((own_mark % 1024 ? own_mark : own_mark - 1023)) "$own_mark" || echo "some processes cannot be ended"
+	least_mark "$own_mark"
+	end_marked "$least" "$own_mark" || echo "some processes cannot be ended"
 	((ended < 200)) || echo "$ended processes were left running; they have been ended"
 }
 

@@ -7,7 +7,7 @@
 #
 # These functions start no process, so that they work where no process can be started any more.
 #
-# Example: bash -c '. tests/lib/mark.bash; mark_this_process 7 && echo $mark; sleep 9 & end_marked $mark $mark'
+# Example: bash -c '. tests/lib/mark.bash; mark_this_process && echo $mark; sleep 9 & end_marked $mark $mark'
 
 # mark_of_process PID: leaves its mark in $mark; fails where there is none.
 mark_of_process() {
@@ -19,23 +19,35 @@ mark_of_process() {
 	[[ ${lines[11]} == 'Max file locks '* && $mark != *[!0-9]* ]]
 }
 
-# mark_this_process NUMBER: this shell and all that it starts get a mark; it is left in $mark.
-# Within a run that is marked itself (tests that run tests), it is one of the 1000 numbers below that
-# run's mark, and so part of that run; else one of its own, for every NUMBER below 512.
+# Marks within marks: a run has a multiple of 2^41, and all that are above the next lower one belong to it.
+# Each of its tests has a multiple of 2^20 of these, with those above the next lower one. A test that
+# runs tests gives each of them one of its own. Pids make them different; nobody can raise a mark again.
+RUN=$((1 << 41)) TEST=$((1 << 20))
+
+# mark_this_process: this shell, and all that it will start, get a mark of their own, which is left in $mark.
 mark_this_process() {
-	if mark_of_process "$$"; then
-		((mark -= 1 + $1 % 1000))
+	if ! mark_of_process "$$"; then
+		mark=$((($$ % TEST + 1) * RUN - TEST)) # a test without a run
+	elif ((mark % RUN == 0)); then
+		((mark -= ($$ % TEST + 1) * TEST))
+	elif ((mark % TEST == 0)); then
+		((mark -= 1 + $$ % (TEST - 1)))
 	else
-		local from=${MARKS_FROM:-}
-		[[ -n $from ]] || marks_from
-		mark=$((from + ($1 + 1) * 1024))
+		return 1
 	fi
 	ulimit -x "$mark" 2>/dev/null
 }
 
-# marks_from: leaves in $from a number; the 64 million marks above it belong to whoever asked: tests/lib/batch
-# has them for all of its tests.
-marks_from() { from=$(((EPOCHSECONDS % 1048576 * 32768 + $$ % 32768) * 67108864)); }
+# least_mark MARK: leaves in $least the first mark of all those that belong to that one.
+# shellcheck disable=SC2034 # for whoever asks
+least_mark() {
+	least=$1
+	if (($1 % RUN == 0)); then
+		least=$(($1 - RUN + 1))
+	elif (($1 % TEST == 0)); then
+		least=$(($1 - TEST + 1))
+	fi
+}
 
 # marked FROM TO: the living processes with a mark in that range, but for this shell, in ${found[@]}.
 # A zombie is dead.
@@ -65,14 +77,14 @@ end_marked() {
 		while ((${#found[@]} > before && before < 100000)); do
 			before=${#found[@]}
 			for pid in "${found[@]}"; do
-				[[ $stopped == *" $pid "* ]] || kill -STOP "$pid"
+				[[ $stopped == *" $pid "* ]] || kill -STOP "$pid" || : # gone meanwhile
 				stopped+="$pid "
 			done
 			((before <= 1)) || marked "$1" "$2"
 		done 2>/dev/null
 		((${#found[@]})) || return 0
 		((ended >= ${#found[@]})) || ended=${#found[@]}
-		kill -KILL "${found[@]}"
+		kill -KILL "${found[@]}" || :
 	done 2>/dev/null
 	return 1
 }
