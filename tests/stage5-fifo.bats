@@ -29,7 +29,8 @@ teardown() { clean_up; }
 serve() {
 	exits 0 repeatd "$@"
 	pid=$(<repeatd.pid)
-	[[ "${*%%start*}" == *-c* ]] || is_fifo repeatd.ctl || fail "no FIFO ./repeatd.ctl after: repeatd $*" "  see:      $the_fifo"
+	local words=" $*"
+	[[ ${words%% start *} == *' -c '* ]] || is_fifo repeatd.ctl || fail "no FIFO ./repeatd.ctl after: repeatd $*" "  see:      $the_fifo"
 }
 
 # idle_daemon: one that has run its COMMAND once and now only listens.
