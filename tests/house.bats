@@ -74,6 +74,25 @@ alone() {
 	exits 2 make -s -C "$ROOT" diff N=1
 }
 
+@test "tests/README.md names every tool" {
+	local file missing=
+	for file in "$ROOT"/tests/* "$ROOT"/tests/exercises/prove; do
+		file=${file#"$ROOT/tests/"}
+		[[ $file == stage*.bats || $file == README.md ]] || grep -qF "\`$file" "$ROOT/tests/README.md" ||
+			grep -qF "\`$file/\`" "$ROOT/tests/README.md" || missing+="$file "
+	done
+	expect "what tests/README.md does not name" "" "$missing" CONTRIBUTING.md
+}
+
+@test "a tool says in its head what it does, with an example, and has no more than 200 lines" {
+	local file wrong=
+	for file in "$ROOT"/tests/* "$ROOT"/tests/{lib,exercises,oracles,bench}/*; do
+		[[ -f $file && -x $file && $file != *.bats ]] || continue
+		grep -q '^# Example: ' "$file" && (($(wc -l <"$file") <= 200)) || wrong+="${file#"$ROOT/"} "
+	done
+	expect "tools without an example, or too long" "" "$wrong" CONTRIBUTING.md
+}
+
 @test "make help names every target" {
 	local target
 	exits 0 make -s -C "$ROOT" help
