@@ -78,24 +78,37 @@ watch_name(struct fifo *fifo)
 #endif
 }
 
+/* A leftover of ours is removed. Returns false where there is anything else. */
+static bool
+clear_place(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return true;
+	if (!S_ISFIFO(st.st_mode) || st.st_uid != geteuid())
+		return false;
+	(void)unlink(path);
+	return true;
+}
+
 static int
 make(struct fifo *fifo, char *why, size_t size)
 {
-	struct stat st;
 	mode_t mask;
-	int made;
+	int made, tries = 0;
 
-	if (lstat(fifo->path, &st) == 0) {
-		if (!S_ISFIFO(st.st_mode) || st.st_uid != geteuid()) {
+	/* A daemon that has lost its pid file may be at it, too, until its next beat */
+	do {
+		if (!clear_place(fifo->path)) {
 			(void)snprintf(why, size, "make %s: there is something else of that name",
 			    fifo->path);
 			return -1;
 		}
-		(void)unlink(fifo->path);
-	}
-	mask = umask(0);
-	made = mkfifo(fifo->path, 0600);
-	(void)umask(mask);
+		mask = umask(0);
+		made = mkfifo(fifo->path, 0600);
+		(void)umask(mask);
+	} while (made < 0 && errno == EEXIST && ++tries < 10);
 	if (made < 0 || open_ends(fifo) < 0 || loop_watch(fifo->loop, &fifo->watch) < 0) {
 		(void)snprintf(why, size, "make %s: %s", fifo->path, strerror(errno));
 		close_ends(fifo);

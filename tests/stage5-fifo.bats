@@ -737,14 +737,8 @@ refused() {
 }
 
 @test "one command in several writes is put together" {
-	local piece
 	idle_daemon
-	exec 6>repeatd.ctl
-	for piece in inter 'val 4321' $'.5\n'; do
-		printf %s "$piece" >&6
-		fifo eaten repeatd.ctl 6>&- # or else one read takes two pieces
-	done
-	exec 6>&-
+	fifo pieces repeatd.ctl inter 'val 4321' $'.5\n'
 	exits 0 repeatctl status
 	expect_like "the status" '4321\.5' "$out" "$protocol"
 	expect "warning lines" 0 "$(warnings)" "$protocol"

@@ -12,7 +12,7 @@ a shell cannot open a FIFO for reading before there is a writer, nor watch one f
     fifo.py hasty FIFO TIMES               clients that ask and are gone before the answer
     fifo.py unopened PATH... -- COMMAND... runs COMMAND; prints "untouched", or what happened to the FIFOs PATH
     fifo.py fill FIFO                      writes newlines until not one more fits
-    fifo.py eaten FIFO                     returns when nothing is left in it to read
+    fifo.py pieces FIFO PIECE...           writes each when what was written before has been read
     fifo.py daemon FIFO SIZE               answers one line with "ok" and SIZE bytes of body
     fifo.py mumble FIFO                    takes one line, begins an answer and never ends it
     fifo.py break_off FIFO                 takes one line, opens the reply FIFO, and goes without a word
@@ -242,13 +242,15 @@ def fill(fifo):
             pass
 
 
-def eaten(fifo):
-    fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)  # a second reader that does not read
+def pieces(fifo, *parts):
+    fd = os.open(fifo, os.O_WRONLY)
     deadline = time.monotonic() + PATIENCE
-    while any(fcntl.ioctl(fd, termios.FIONREAD, bytes(4))):
-        if time.monotonic() > deadline:
-            raise TimeoutError("nobody reads")
-        time.sleep(0.002)
+    for part in parts:
+        os.write(fd, part.encode())
+        while any(fcntl.ioctl(fd, termios.FIONREAD, bytes(4))):
+            if time.monotonic() > deadline:
+                raise TimeoutError("nobody reads")
+            time.sleep(0.002)
 
 
 def line_from(fifo):
@@ -285,7 +287,7 @@ def leave_socket(path):
 def main():
     jobs = {
         "ask": lambda *a: show(ask(*a)), "piecewise": piecewise, "patient": patient, "crowd": crowd,
-        "mute": mute, "deaf": deaf, "hasty": hasty, "unopened": unopened, "fill": fill, "eaten": eaten,
+        "mute": mute, "deaf": deaf, "hasty": hasty, "unopened": unopened, "fill": fill, "pieces": pieces,
         "daemon": daemon, "mumble": mumble, "break_off": break_off, "socket": leave_socket,
     }
     signal.alarm(int(2 * PATIENCE))  # whatever hangs, we do not
