@@ -21,6 +21,7 @@
 #:                       make hint BUG=NAME, make answer BUG=NAME; FRESH=1 begins anew
 #: make pages            hold the pages to the sources: options, exit codes, quoted code, links
 #: make docs-update      show where the terminals of the pages differ from what happens, ask, and write; FILE=..., YES=1
+#: make oracles          prove that the tests demand what the contract does, no less and no more; STAGE=N
 #: make bench            measurements beside other tools; sh tests/deps --bench installs those
 #: make install          PREFIX (default /usr/local), DESTDIR; make uninstall undoes it
 #: make clean            remove what was built
@@ -101,6 +102,8 @@ memcheck:
 	@sh tests/memcheck $(STAGE)
 sanitize:
 	@CC='$(CC)' sh tests/sanitize $(STAGE)
+oracles: all
+	@sh tests/oracles/run $(STAGE)
 bugs: all
 	@stage='$(STAGE)' all='$(ALL)'; \
 	CC='$(CC)' sh tests/bugs-prove $${stage:+-s "$$stage"} $${all:+-e 1} $(BUG)
@@ -149,5 +152,5 @@ help:
 
 .PHONY: all have-build stage1 stage2 stage3 stage4 stage5 stage6 demo test test-stage1 \
 	test-stage2 test-stage3 test-stage4 test-stage5 test-stage6 check exercise exercises diff \
-	new new-prove trace memcheck sanitize bugs bug hint answer lint pages docs-update bench \
+	new new-prove trace memcheck sanitize oracles bugs bug hint answer lint pages docs-update bench \
 	install uninstall clean help
