@@ -168,7 +168,8 @@ main(int argc, char *argv[])
 	if (command != NULL) {
 		if (command_path(command, repeat.path, sizeof repeat.path) < 0)
 			return bad_value("COMMAND", command);
-	} else if (strcmp(verb, "stop") != 0 && strcmp(verb, "status") != 0) {
+	} else if (strcmp(verb, "start") == 0 || strcmp(verb, "restart") == 0 ||
+		   strcmp(verb, "run") == 0) {
 		fprintf(stderr, "repeatd: %s: COMMAND is missing\n", verb);
 		return bad_usage();
 	}

@@ -43,6 +43,8 @@ misused() {
 @test "a wrong verb or option leaves with 2, says why, and does nothing" {
 	misused
 	misused begin true
+	misused begin
+	[[ $err == *begin* && $err != *missing* ]] || fail "message for a wrong verb alone" "  came:     $err" "  see:      $verbs"
 	misused -Z start true
 	misused start
 	misused run
