@@ -16,7 +16,7 @@
 #: make memcheck         the tests with each program under valgrind
 #: make sanitize         the tests with AddressSanitizer and UBSan
 #: make lint             clang-format, clang-tidy, cppcheck, gcc -fanalyzer, shellcheck, mandoc
-#: make bugs             prove that each of tests/bugs/ is caught; STAGE=N, BUG=NAME, ALL=1: all that ALL takes
+#: make bugs             prove that each of tests/bugs/ is caught; STAGE=N, BUG=NAME; ALL=1: with all other tests
 #: make bug              bugs for you to find; make bug BUG=NAME puts one into work/NAME, then
 #:                       make hint BUG=NAME, make answer BUG=NAME; FRESH=1 begins anew
 #: make pages            hold the pages to the sources: options, exit codes, quoted code, links
