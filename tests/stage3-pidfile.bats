@@ -105,6 +105,7 @@ misused() {
 	expect "mode" 600 "$(stat -c %a repeatd.pid)" "$file"
 }
 
+# Hint: The mode in open(2) is what you want at most; the umask only takes away from it.
 @test "the pid file is writable for its owner alone, even with -m 0" {
 	launched -m 0 -i 3600 start true
 	expect "mode" 644 "$(stat -c %a repeatd.pid)" "$file"
@@ -318,6 +319,7 @@ crowd() {
 # shellcheck disable=SC2046 # pids
 goes_on() { kill -CONT $(marked_pids) && grep -q . job.out job.err; }
 
+# Hint: To look and to take must be one call: fcntl(2), F_SETLK, and its answer counts.
 @test "of two starts, one of which pauses after its first look at the lock, one wins" {
 	needs_own_calls
 	: >repeatd.pid
@@ -547,6 +549,7 @@ refused() {
 	launched -i 0.2 start true
 	old=$daemon
 	kill -STOP "$old" # it shall not notice before the new one is there
+	wait_until 5 in_state T "$old"
 	rm repeatd.pid
 	launched -i 3600 start true
 	kill -CONT "$old"
@@ -556,6 +559,7 @@ refused() {
 	expect "the pid file" "$daemon" "$(<repeatd.pid)" "$file"
 }
 
+# Hint: As long as the file has a name, whoever removes the name must hold the lock: unlink first, then close.
 @test "a start in the moment in which another ends keeps its file" {
 	needs_own_calls
 	# the one that ends is held up where it removes its file: a start is refused there, or it works
@@ -634,6 +638,7 @@ held() {
 @test "a daemon that does not take TERM is killed after -t seconds, and stop leaves with 0" {
 	launched -i 3600 start true
 	kill -STOP "$daemon"
+	wait_until 5 in_state T "$daemon"
 	timed exits 0 repeatd -t 0.4 stop
 	took "stop -t 0.4" 400 3000 "$stopping"
 	gone "$daemon" "the daemon" "$stopping"
@@ -644,6 +649,7 @@ held() {
 	needs_own_calls
 	launched -i 3600 start true
 	kill -STOP "$daemon"
+	wait_until 5 in_state T "$daemon"
 	exits 0 strace -f -o calls repeatd -t 1 stop
 	sed -n '/kill.*SIGTERM\|send_signal.*SIGTERM/,/kill.*SIGKILL\|send_signal.*SIGKILL/p' calls >waiting
 	has_lines 2 waiting || fail "between TERM and KILL:" "$(<calls)"
@@ -723,10 +729,12 @@ held() {
 	expect "status" "running, pid $daemon" "$out" "$verbs"
 }
 
+# Hint: Restart is stop, with all its waiting, and then start.
 @test "restart waits for the old daemon's end, and KILL comes after -t" {
 	launched -i 3600 start true
 	old=$daemon
 	kill -STOP "$old"
+	wait_until 5 in_state T "$old"
 	timed launched -t 0.4 -i 3600 restart true
 	took "restart -t 0.4" 400 3000 "$stopping"
 	gone "$old" "the old daemon" "$verbs"

@@ -356,6 +356,7 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	wait_until 10 childless "$daemon" || fail "children: $(<"/proc/$daemon/task/$daemon/children")" "  see:      $children"
 }
 
+# Hint: SIGCHLD may come before you know the pid of the child. Note it, and reap in the loop: signal-safety(7).
 @test "a COMMAND that is done before the daemon's fork returns is reaped, and the next beat comes" {
 	needs_own_calls
 	beside strace -o /dev/null -e trace=fork,vfork,clone,clone3 -e inject=fork,vfork,clone,clone3:delay_exit=1000000:when=1 \
@@ -398,6 +399,8 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	gone "$(<pid)" "COMMAND after the daemon's death by KILL" "$children"
 }
 
+# Hint: A parent that is dead already does not die again. After PR_SET_PDEATHSIG, compare getppid(2) with the pid of
+# who forked.
 @test "if the daemon is killed right after its fork, COMMAND is not even begun" {
 	needs_own_calls
 	# the child takes two seconds for its first steps: time to kill its parent
@@ -515,6 +518,7 @@ all_lines() {
 	logged 1 ': early$' "$log"
 }
 
+# Hint: A read ends where a write ended, or the buffer. Keep what has no newline yet.
 @test "a line that COMMAND writes in several parts is one line" {
 	launched -i 3600 start sh -c 'printf one; : >"$HERE/up"; until [ -e "$HERE/go" ]; do sleep 0.02; done; printf " and "; echo two'
 	wait_until 10 test -e up
@@ -620,6 +624,7 @@ levels_of() {
 	absent repeatd.log "$log"
 }
 
+# Hint: syslog(3) takes a lock. A handler that waits for it waits for whom it has interrupted: signal-safety(7).
 @test "a hundred USR1 while COMMAND talks to syslog do not stop the daemon" {
 	needs_namespace -m
 	# a /dev of our own, without a log: nobody is bothered
