@@ -123,8 +123,8 @@ function words(i,    line, kept, more, command, value) {
 		if (line ~ /^ *$/ || ++seen[i, line] > 3 || kept == 24) { more++; continue }
 		kept++
 		# a value of many lines stands below its first one
-		if (line ~ /^  (expected|came|stdout|stderr|log): /) value = "            "
-		wrapped((value != "" && line !~ /^  [a-z]+: / ? value : "") line)
+		if (line ~ /^  (expected|came|stdout|stderr|log):/) value = "            "
+		wrapped((value != "" && line !~ /^  [a-z]+:/ ? value : "") line)
 	}
 	close(folder "/" i)
 	if (verbose) return

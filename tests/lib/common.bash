@@ -35,6 +35,7 @@ stage() {
 	export TEST_MARK="$BATS_TEST_TMPDIR"
 	own_mark=
 	! mark_this_process || own_mark=$mark
+	know_older
 	cd "$BATS_TEST_TMPDIR" || return 1
 	umask 022
 }

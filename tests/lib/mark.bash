@@ -49,12 +49,21 @@ least_mark() {
 	fi
 }
 
+# know_older: the processes that are there now cannot be descendants of this shell that come later, and are
+# not looked at again. Of a pid that comes again meanwhile, tests/lib/fence takes care at the end.
+declare -gA older=()
+know_older() {
+	local process
+	for process in /proc/[0-9]*; do older[$process]=1; done
+}
+
 # marked FROM TO: the living processes with a mark in that range, but for this shell, in ${found[@]}.
 # A zombie is dead.
 marked() {
 	local process pid lines
 	found=()
 	for process in /proc/[0-9]*; do
+		[[ -z ${older[$process]-} ]] || continue
 		pid=${process#/proc/}
 		mark_of_process "$pid" || continue
 		((mark >= $1 && mark <= $2 && pid != $$ && pid != BASHPID)) || continue
