@@ -195,12 +195,12 @@ ok 3 - 1:3 it can do what nobody can # SKIP nobody can" "$(grep -v '^#' .out)"
 	some
 	promise "The code" "Hint." "it takes long" 'touch "$FOLDER/begun"; sleep 60'
 	export FOLDER=$PWD JOBS=1
-	as=(setsid) # as on a terminal: a process group of its own, which gets the interrupt
+	# as on a terminal: a process group of its own, which gets the interrupt, and nobody who ignores it
+	as=(env --default-signal=INT setsid sh -c 'echo $$ >leader; exec "$@"' sh)
 	check 1 >told 2>&1 </dev/null &
 	wait_until 20 test -e begun
-	checker=$(pgrep -of "tests/check -d mine 1")
-	kill -INT -- "-$checker"
-	wait_until 20 dead "$checker"
+	kill -INT -- "-$(<leader)"
+	wait_until 20 dead "$(<leader)"
 	expect_like "what is told" 'BROKEN   it exits with 0' "$(<told)"
 	expect_like "the end" 'stage 1: 1 of 4 promises kept' "$(<told)"
 }
@@ -209,7 +209,7 @@ ok 3 - 1:3 it can do what nobody can # SKIP nobody can" "$(grep -v '^#' .out)"
 hurt() {
 	program "$1"
 	promise "The code" "Hint." "it starts COMMAND" 'launch forkoff'
-	export PATIENCE=1 FENCE=${FENCE:-150}
+	export PATIENCE=1 FENCE=150
 	as+=(env BATS_TEST_TIMEOUT=3)
 	exits 1 check 1
 	expect_like "the verdict" 'BROKEN   it starts COMMAND' "$out"

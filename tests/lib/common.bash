@@ -70,12 +70,16 @@ note_the_place() {
 	return $status
 }
 # At the deadline bats sends TERM to the children of the test, by this function. A program that hangs may not
-# listen to it, and may have children of its own.
+# listen to it, and may have children of its own. A test without a mark of its own has its parent's.
 bats_kill_childprocesses_of() {
-	local least
-	mark_of_process "$1" || return 0
-	least_mark "$mark"
-	end_marked "$least" "$mark" || :
+	local least theirs=
+	! mark_of_process "$PPID" || theirs=$mark
+	if mark_of_process "$1" && [[ $mark != "$theirs" ]]; then
+		least_mark "$mark"
+		end_marked "$least" "$mark" || :
+	else
+		pkill -P "$1" || :
+	fi
 }
 
 # patient SECONDS: leaves in $limit how long we wait for something that takes at most that: see SLOWER, PATIENCE.
