@@ -459,8 +459,12 @@ check_state(const struct config *config, const struct stat *to, char *why, size_
 {
 	struct stat state;
 
-	if (lstat(config->state, &state) < 0 && errno == ENOENT)
-		return 0;
+	if (lstat(config->state, &state) < 0) {
+		if (errno == ENOENT)
+			return 0;
+		(void)snprintf(why, size, "%s: %s", config->state, strerror(errno));
+		return -1;
+	}
 	if (!S_ISDIR(state.st_mode) || state.st_uid != geteuid()) {
 		(void)snprintf(why, size, "%s: not a directory of ours", config->state);
 		return -1;

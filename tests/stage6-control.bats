@@ -348,7 +348,8 @@ pulling_slowly() {
 @test "check reports a destination that start would refuse, and changes nothing" {
 	local before
 	mkdir from/inside
-	for bad in "destination.to=$PWD/from/inside" "destination.to=$PWD/nowhere" "daemon.state=$PWD/to"; do
+	for bad in "destination.to=$PWD/from/inside" "destination.to=$PWD/nowhere" "daemon.state=$PWD/to" \
+		"daemon.state=$PWD/leecher.conf/state"; do
 		config "$bad"
 		before=$(find . ! -name .out ! -name .err | sort)
 		leech 1 check
