@@ -49,7 +49,7 @@ stop_at_first() {
 
 # enter_fence: from here on a program that forks without end comes to a limit. See tests/lib/fence.
 enter_fence() {
-	[[ -z ${FENCE_GROUP:-} ]] || echo "$$" >"$FENCE_GROUP/cgroup.procs"
+	[[ -z ${FENCE_GROUP:-} ]] || echo "$$" >"$FENCE_GROUP/cgroup.procs" || return
 	[[ -z ${FENCE_LIMIT:-} ]] || ulimit -S -u "$FENCE_LIMIT"
 }
 

@@ -19,35 +19,36 @@ mark_of_process() {
 	[[ ${lines[11]} == 'Max file locks '* && $mark != *[!0-9]* ]]
 }
 
-# Marks within marks: a run has a multiple of 2^41, and all that are above the next lower one belong to it.
-# Each of its tests has a multiple of 2^20 of these, with those above the next lower one. A test that
-# runs tests gives each of them one of its own. Pids make them different; nobody can raise a mark again.
-RUN=$((1 << 41)) TEST=$((1 << 20))
+# Marks within marks: a run of tests has a mark, each of its tests has one of the run's, and if the test runs
+# tests, so do these, four deep. The outermost mark is a multiple of 2^45, the ones in it of 2^30, then of 2^15,
+# then of 1; to each belong all from it down to the next lower one of its kind. Pids make them different. No
+# ordinary process can go back to a higher one.
 
-# mark_this_process: this shell, and all that it will start, get a mark of their own, which is left in $mark.
-mark_this_process() {
-	if ! mark_of_process "$$"; then
-		mark=$((($$ % TEST + 1) * RUN - TEST)) # a test without a run
-	elif ((mark % RUN == 0)); then
-		((mark -= ($$ % TEST + 1) * TEST))
-	elif ((mark % TEST == 0)); then
-		((mark -= 1 + $$ % (TEST - 1)))
-	else
-		return 1
-	fi
-	ulimit -x "$mark" 2>/dev/null
+# size_of MARK: leaves in $size how many marks belong to it.
+size_of() {
+	size=$((1 << 45))
+	while (($1 % size)); do ((size >>= 15)); done
 }
 
-# least_mark MARK: leaves in $least the first mark of all those that belong to that one.
+# least_mark MARK: leaves in $least the first of those that belong to it.
 # shellcheck disable=SC2034 # for whoever asks
 least_mark() {
-	least=$1
-	if (($1 % RUN == 0)); then
-		least=$(($1 - RUN + 1))
-	elif (($1 % TEST == 0)); then
-		least=$(($1 - TEST + 1))
-	fi
+	local size
+	size_of "$1"
+	least=$(($1 - size + 1))
 }
+
+# next_mark PID: leaves in $mark a mark for PID, within that of this process; fails where it is too deep.
+next_mark() {
+	local size=$((1 << 60))
+	! mark_of_process "$$" || size_of "$mark" || :
+	((size > 1)) || return 1
+	((size < 1 << 60)) || mark=$((1 << 60))
+	((mark -= ($1 % 32767 + 1) * (size >> 15)))
+}
+
+# mark_this_process: this shell, and all that it will start, get a mark of their own, which is left in $mark.
+mark_this_process() { next_mark "$$" && ulimit -x "$mark" 2>/dev/null; }
 
 # know_older: the processes that are there now cannot be descendants of this shell that come later, and are
 # not looked at again. Of a pid that comes again meanwhile, tests/lib/fence takes care at the end.
