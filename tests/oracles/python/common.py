@@ -168,6 +168,13 @@ def default_signals():
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    with open("/proc/self/status", "rb") as file:
+        ignored = int(re.search(rb"SigIgn:\s*(\w+)", file.read())[1], 16)
+    # What is left are signals 32 and 33. glibc keeps them for itself and refuses to change them; the kernel does not.
+    for number in (number for number in range(1, 65) if ignored >> number - 1 & 1):
+        import ctypes
+        rt_sigaction = {"x86_64": 13, "aarch64": 134}[os.uname().machine]
+        ctypes.CDLL(None).syscall(rt_sigaction, number, bytes(32), None, 8)
 
 
 def descriptors(stdin, stdout, stderr, keep=None):
