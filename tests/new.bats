@@ -75,7 +75,7 @@ old_words() { { find . && grep -r . ./*; } | grep -iE "$1" || true; }
 		/^work_command_name\(/ { in_name = 1 }
 		in_name && /^{/ { line[n] = line[n] "\n" three; in_name = 0 }
 		END { for (i = 1; i <= n; i++) print line[i] }' one two three work.c >work.new && mv work.new work.c
-	sed -i '/} else if (strcmp(verb, "stop")/,/return bad_usage/d' heartbeat.c
+	sed -i '/} else if (strcmp(verb, "start")/,/return bad_usage/d' heartbeat.c
 	make CFLAGS='-O2 -Wall -Wextra -Werror' >output 2>&1 || fail "make failed" "$(<output)"
 	apart 0 bats tests/stage5-own.bats
 	expect_like "the test" '^1\.\.1.ok 1 it says hello' "$out"

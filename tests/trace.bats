@@ -74,12 +74,13 @@ KNOWN='sequenceDiagram
 }
 
 @test "twelve runs at once are drawn alike" {
-	local run
+	local run pids=()
 	known
 	for run in {1..12}; do
 		trace -d programs 1 'forkoff true' >"drawn.$run" 2>&1 3>&- 4>&- &
+		pids+=($!)
 	done
-	wait
+	wait "${pids[@]}" # a bare one would wait for bats itself
 	for run in {1..12}; do
 		expect "diagram $run" "$KNOWN" "$(<"drawn.$run")"
 	done
