@@ -180,6 +180,7 @@ cut_off() {
 	wait_until 10 exists begun
 	touch second
 	kill -KILL "${out##* }"
+	wait_until 10 dead "${out##* }"
 	once 0
 	wait_until 10 exists late
 	same from/x to/x
