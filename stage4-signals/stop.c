@@ -43,6 +43,32 @@ send_signal(const struct process *process, int number)
 	return kill(process->pid, number);
 }
 
+/*
+ * Without a handle, the lock tells of the end. Another daemon may take it in that very instant, so
+ * once a second we look who has it. Returns as wait_for_end.
+ */
+static int
+wait_for_lock(const char *pidfile, pid_t pid, int64_t deadline)
+{
+	const char *why;
+	pid_t holder;
+
+	for (;;) {
+		int64_t look = monotonic_now() + NUMBER_SECOND;
+
+		if (pidfile_wait(pidfile, look < deadline ? look : deadline) == 0)
+			return 0;
+		if (errno != ETIMEDOUT)
+			return -1;
+		if (pidfile_look(pidfile, &holder, &why) != PIDFILE_RUNNING || holder != pid)
+			return 0;
+		if (look >= deadline) {
+			errno = ETIMEDOUT;
+			return -1;
+		}
+	}
+}
+
 /* Returns 0 when it has let go of the lock, or -1 with errno, ETIMEDOUT at the deadline. */
 static int
 wait_for_end(const char *pidfile, const struct process *process, int64_t deadline)
@@ -51,7 +77,7 @@ wait_for_end(const char *pidfile, const struct process *process, int64_t deadlin
 	int ready;
 
 	if (process->fd < 0)
-		return pidfile_wait(pidfile, deadline);
+		return wait_for_lock(pidfile, process->pid, deadline);
 	/* Readable once it has ended, zombie or not; its locks are given up before that */
 	while ((ready = poll(&p, 1, monotonic_poll_ms(deadline))) < 0 && errno == EINTR)
 		;
