@@ -255,10 +255,10 @@ leech_prepare(void *context, char *why, size_t size)
 	}
 	leech->ledger = ledger_open(leech->ledger_path, false, why, size);
 	if (leech->ledger == NULL)
-		return -1;
+		goto fail;
 	set_up(leech);
 	if (pass_recover(&leech->pass, why, size) < 0)
-		return -1;
+		goto fail;
 	if (leech->once)
 		return 0;
 	leech->fifo = (struct fifo){
@@ -267,7 +267,11 @@ leech_prepare(void *context, char *why, size_t size)
 		.command = orders_obey,
 		.context = leech,
 	};
-	return fifo_open(&leech->fifo, why, size);
+	if (fifo_open(&leech->fifo, why, size) == 0)
+		return 0;
+fail:
+	log_close();
+	return -1;
 }
 
 static void
