@@ -112,8 +112,8 @@ misused() {
 }
 
 # == The verbs ==
-# All that stage 2 promised COMMAND holds for the daemon, and for the COMMAND that it runs: session, descriptors,
-# signals, directory, umask. Relative names must be made absolute before chdir(2): realpath(3), getcwd(3).
+# A daemon begins clean, and so does each COMMAND that it runs: session, descriptors, signals, directory, umask.
+# Relative names must be made absolute before chdir(2): realpath(3), getcwd(3).
 
 @test "the daemon has a session of its own, which it does not lead, and no terminal" {
 	launched -i 3600 start true
@@ -808,7 +808,7 @@ held() {
 }
 
 # == The verbs ==
-# run is the same program without stage 2: the same lock, file and log, but no fork, and no session of its own.
+# run is the same program in the foreground: the same lock, file and log, but no fork, and no session of its own.
 
 @test "run stays in the foreground: it is our child, and its pid is in the file" {
 	foreground -i 3600 run true

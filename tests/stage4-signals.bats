@@ -30,7 +30,7 @@ childless() {
 }
 
 # == The verbs ==
-# As in stage 3: wrong words and numbers are exit 2, before anything is made or started.
+# Wrong words and numbers are exit 2, before anything is made or started.
 
 @test "a wrong -l or -g leaves with 2 and says why" {
 	exits 2 repeatd -l loud start true

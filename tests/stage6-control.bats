@@ -24,7 +24,7 @@ pulling_slowly() {
 }
 
 # == Leecherctl ==
-# The daemon answers between all else, also while rsync runs: one loop, as in stage 5. Percent and rate come from what
+# The daemon answers between all else, also while rsync runs: one loop. Percent and rate come from what
 # rsync tells while it works: rsync(1), --info=progress2.
 
 @test "leecherctl status tells state, item in hand, percent, rate, time left and the counts" {

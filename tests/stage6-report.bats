@@ -138,8 +138,8 @@ for path in sys.argv[1:]:
 }
 
 # == Telling people ==
-# A hook is a program, not a shell's line. It gets the facts in its environment, execve(2), and begins as clean as
-# COMMAND in stage 2: signals, descriptors 0, 1 and 2.
+# A hook is a program, not a shell's line. It gets the facts in its environment, execve(2), and begins as clean
+# as any child of a daemon should: signals, descriptors 0, 1 and 2.
 
 @test "on_done gets the facts in its environment, and the item is in place by then" {
 	printf 'hello' >from/$'new\nl\xffne'
