@@ -51,6 +51,7 @@ stop_at_first() {
 enter_fence() {
 	[[ -z ${FENCE_GROUP:-} ]] || echo "$$" >"$FENCE_GROUP/cgroup.procs" || return
 	[[ -z ${FENCE_LIMIT:-} ]] || ulimit -S -u "$FENCE_LIMIT"
+	[[ -z ${FENCE_IDLE:-} ]] || chrt --idle --pid 0 "$$" || :
 }
 
 # without_debug_trap: bats notes the place of every command that a test executes, in case that it fails, which

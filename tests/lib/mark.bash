@@ -74,36 +74,59 @@ marked() {
 	done
 }
 
-# end_marked FROM TO: ends them all. Whoever forks faster than it is killed is stopped first: stopped
-# processes make no new ones, so that a round comes in which there is none that is not stopped yet.
-# Leaves in $ended how many there were at most.
+# stop_marked FROM TO: stops them all, each at first sight, until a look finds nobody new: who is stopped makes no
+# more processes. Whom one look has seen, the next one leaves alone, and so becomes quicker. The living are in ${found[@]}.
+stop_marked() {
+	local process pid mark new=1
+	local -A seen=()
+	while ((new)); do
+		new=0
+		for process in /proc/[0-9]*; do
+			[[ -z ${seen[$process]-} && -z ${older[$process]-} ]] || continue
+			seen[$process]=1
+			pid=${process#/proc/}
+			mark_of_process "$pid" || continue
+			((mark >= $1 && mark <= $2 && pid != $$ && pid != BASHPID)) || continue
+			! kill -STOP "$pid" || ((++new))
+		done
+	done 2>/dev/null
+	marked "$1" "$2"
+}
+
+# end_marked FROM TO: ends them all; if they are more than one they may fork faster than they are killed, and are
+# stopped first. Leaves in $ended how many there were at most.
 end_marked() {
-	local round pid mark found stopped before
+	local round found
 	ended=0
 	for ((round = 0; round < 1000; round++)); do
-		stopped=' '
-		before=-1
 		marked "$1" "$2"
-		while ((${#found[@]} > before && before < 100000)); do
-			before=${#found[@]}
-			for pid in "${found[@]}"; do
-				[[ $stopped == *" $pid "* ]] || kill -STOP "$pid" || : # gone meanwhile
-				stopped+="$pid "
-			done
-			((before <= 1)) || marked "$1" "$2"
-		done 2>/dev/null
 		((${#found[@]})) || return 0
+		((${#found[@]} == 1)) || stop_marked "$1" "$2"
 		((ended >= ${#found[@]})) || ended=${#found[@]}
 		kill -KILL "${found[@]}" || :
 	done 2>/dev/null
 	return 1
 }
 
-# watch_marked FROM TO: looks twice a second, and ends them all when there are more than FENCE.
+# watch_marked FROM TO PID: as long as PID lives, looks twenty times a second, and ends them all when there are more
+# than FENCE. How many threads the whole machine has is quickly read, proc_loadavg(5): only when these have become
+# more by FENCE are the marked ones counted. On two processors a program that does nothing but fork may be quicker than
+# this, until the machine has no place for more; then this, which needs no process, ends it all the same. It waits for a pipe on which nothing comes: sleep would be a process.
 watch_marked() {
-	local found
-	while sleep 0.5; do
-		marked "$1" "$2"
-		((${#found[@]} <= FENCE)) || end_marked "$1" "$2"
+	local found nothing threads first=''
+	exec {nothing}<> <(:)
+	while kill -0 "$3" 2>/dev/null; do
+		read -rt 0.05 -u "$nothing" || :
+		read -r _ _ _ threads _ </proc/loadavg
+		threads=${threads#*/}
+		((threads > ${first:=$threads} + FENCE)) || continue
+		stop_marked "$1" "$2"
+		if ((${#found[@]} > FENCE)); then
+			kill -KILL "${found[@]}" 2>/dev/null
+			echo "fence $FENCE"
+			end_marked "$1" "$2"
+		elif ((${#found[@]})); then
+			kill -CONT "${found[@]}" 2>/dev/null
+		fi
 	done
 }
