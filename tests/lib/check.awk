@@ -115,7 +115,12 @@ function entry(label, text,    bare, indent, n, i, part, line) {
 function words(i,    line, kept, more, command, value) {
 	while ((getline line <(folder "/" i)) > 0) {
 		sub(/^# ?/, "", line)
-		if (verbose) { print "           " line; kept++; continue }
+		if (verbose) {
+			if (line ~ /^  (expected|came|stdout|stderr|log):/) value = "            "
+			print "           " (value != "" && line !~ /^  [a-z]+:/ ? value : "") line
+			kept++
+			continue
+		}
 		if (line ~ /^ *`.*' failed( |$)/) { command = line; continue }
 		if (line ~ /^\(?( ?from function | ?in (test )?file ).*, line [0-9]+[,)]+$/) continue
 		if (line ~ /^\/[^ ]*: line [0-9]+: +[0-9]+ Killed / || line ~ /^\/[^ ]*bats-core\// || line ~ /^ *see: /) continue
@@ -182,7 +187,7 @@ function summary(    i, s, kept, left, next_one, line) {
 		next_one = 0
 		for (i = 1; i <= total && !next_one; i++)
 			if (stage[i] == order[s] && verdict[i] == "BROKEN") next_one = i
-		line = kept " of " promises[order[s]] " promises kept"
+		line = kept " of " promises[order[s]] - count[order[s], "skipped"] " promises kept"
 		if (count[order[s], "skipped"]) line = line ", " count[order[s], "skipped"] " skipped"
 		if (left) line = line ", " left " not run"
 		if (left && !first) failed++

@@ -7,6 +7,7 @@
 #   # == Who is running? ==                     begins a section, named as a heading of the chapter;
 #   # What to think of. See flock(2).           the comment below it is the hint for all of its tests;
 #   # Hint: for the next test alone.            directly above a @test: its own hint.
+#   only_stage 3 "a later stage mends it"       in a test: with the file of another stage it is left out.
 #
 # Example: awk -f tests/lib/promises.awk tests/stage3-pidfile.bats=stage3-pidfile/README.md
 
@@ -21,7 +22,7 @@ BEGIN {
 	exit
 }
 
-function read_tests(    line, stage, section, hint, own, in_hint, name) {
+function read_tests(    line, section, hint, own, in_hint, name) {
 	stage = file
 	if (!sub(/^.*stage/, "", stage)) stage = "-"
 	sub(/[^0-9].*/, "", stage)
@@ -40,14 +41,23 @@ function read_tests(    line, stage, section, hint, own, in_hint, name) {
 			name = line
 			sub(/^@test "/, "", name)
 			sub(/" *\{[^{]*$/, "", name)
-			print file, stage, ++number[stage], chapter, section, (own != "" ? own : hint), name, unquoted(name)
+			print_held()
+			held = chapter OFS section OFS (own != "" ? own : hint) OFS name OFS unquoted(name)
 			own = ""
+		} else if (line ~ /^\t(if )?only_stage [1-6]/ && line !~ "only_stage " stage) {
+			held = ""
 		} else {
 			in_hint = 0
 			own = ""
 		}
 	}
+	print_held()
 	close(file)
+}
+
+function print_held() {
+	if (held != "") print file, stage, ++number[stage], held
+	held = ""
 }
 
 # What the shell makes of a name in double quotes.
