@@ -951,9 +951,9 @@ beats_at() {
 		NR == 1 { t0 = $1 }
 		{ off = $1 - t0 - k[NR] * every }
 		off > slack || off < -slack {
-			printf "start of run %d\n  expected: t0 + %g s, give or take %g s\n", NR, k[NR] * every, slack
+			if (!bad++) print "when COMMAND was run"
+			printf "  expected: run %d at t0 + %g s, give or take %g s\n", NR, k[NR] * every, slack
 			printf "  came:     t0 + %.3f s\n", $1 - t0
-			bad = 1
 		}
 		END { if (NR == 0) print "COMMAND never ran"; exit bad || NR == 0 }' starts || fail "  see:      $timetable"
 }
