@@ -18,15 +18,23 @@ stopping="stage3-pidfile/README.md: stop"
 timetable="stage3-pidfile/README.md: the timetable"
 wrong="stage3-pidfile/README.md: what is still wrong"
 
+# ran COUNT SECONDS [SEE]: a COMMAND that adds a line to the file 'beats' has run at least so many times by then.
+ran() {
+	wait_until "$2" has_lines "$1" beats ||
+		fail "runs of COMMAND" "  expected: $1, at least" "  came:     $(lines beats)" ${3:+"  see:      $3"}
+}
+
 # == The verbs ==
 # Options come first, then the verb, then COMMAND with its arguments, which are none of your business: getopt(3).
 # Every wrong word or number is exit 2, before anything is made or started.
 
+# Hint: Help that was asked for is no complaint: it goes to standard output, and the exit code is 0.
 @test "-h prints help on standard output and leaves with 0" {
 	exits 0 repeatd -h
 	expect_like "help" 'repeatd .*VERB' "$out" "$verbs"
 }
 
+# Hint: A line with the number of the version in it, on standard output.
 @test "-V prints the version and leaves with 0" {
 	exits 0 repeatd -V
 	expect_like "version" '[0-9]' "$out" "$verbs"
@@ -34,17 +42,19 @@ wrong="stage3-pidfile/README.md: what is still wrong"
 
 # misused ARGUMENT...: exit 2, the program's name and words, and nothing is made or started.
 misused() {
-	exits 2 repeatd "$@"
-	expect_like "message for: $*" '^[^ ]*repeatd[^ ]*: .|^usage: repeatd' "$err" "$verbs"
-	expect "stdout of: $*" "" "$out" "$verbs"
-	expect "files left by: $*" "" "$(ls)" "$verbs"
+	exits 2 repeatd "$@" || fail "  words:    repeatd ${*@Q}"
+	expect_like "message for: repeatd ${*@Q}" '^[^ ]*repeatd[^ ]*: .|^usage: repeatd' "$err" "$verbs"
+	expect "stdout of: repeatd ${*@Q}" "" "$out" "$verbs"
+	expect "files left by: repeatd ${*@Q}" "" "$(ls)" "$verbs"
 }
 
 @test "a wrong verb or option leaves with 2, says why, and does nothing" {
 	misused
 	misused begin true
 	misused begin
-	[[ $err == *begin* && $err != *missing* ]] || fail "message for a wrong verb alone" "  came:     $err" "  see:      $verbs"
+	[[ $err == *begin* && $err != *missing* ]] ||
+		fail "message for: repeatd begin" "  expected: 'begin' is named, and nothing is said to be missing" \
+			"  came:     $err" "  see:      $verbs"
 	misused -Z start true
 	misused start
 	misused run
@@ -53,6 +63,8 @@ misused() {
 	misused -i 1
 }
 
+# Hint: strtod(3), strtoul(3) and what languages make of them take blanks, signs, 0x, nan and inf, and stop at the first
+# character that does not fit. Look at every character, and at the size; and do so for stop, too.
 @test "a wrong number leaves with 2, says why, and does nothing" {
 	local bad
 	for bad in '' x -1 +1 ' 1' '1 ' 1e3 0x10 1.2.3 . nan inf 1s 99999999999999999999999; do
@@ -66,6 +78,8 @@ misused() {
 	done
 }
 
+# Hint: Stop reading options at the verb: getopt(3) of GNU, and others, take them from behind it, too. And no shell:
+# execvp(3) takes a list of words.
 @test "what follows the verb is COMMAND and its arguments, untouched by options or a shell" {
 	exits 0 repeatd -n 1 run printf '<%s>\n' -n -i 'a  b' '$HOME *' ''
 	expect "the arguments in the log" '<-n> <-i> <a  b> <$HOME *> <> ' \
@@ -78,8 +92,8 @@ misused() {
 
 @test "start says 'started, pid N', and N and a newline is what the pid file holds" {
 	exits 0 repeatd -i 3600 start true
-	expect "the pid file" "$out" "started, pid $(<repeatd.pid)" "$file"
-	expect "lines in it" 1 "$(wc -l <repeatd.pid)" "$file"
+	expect "words of start, with the pid that the file holds" "started, pid $(<repeatd.pid)" "$out" "$file"
+	expect "newlines in the pid file" 1 "$(wc -l <repeatd.pid)" "$file"
 }
 
 @test "once start returns, the daemon holds the lock" {
@@ -94,27 +108,30 @@ misused() {
 # == The file ==
 # open(2) takes a mode, and the umask takes bits from it: the umask of that moment, not the one of later.
 
+# Hint: 0644 is what open(2) asks for, and here -m 022 takes nothing from it. With the default of -m, 027, it is 0640.
 @test "the pid file has mode 0644" {
 	launched -m 022 -i 3600 start true
-	expect "mode" 644 "$(stat -c %a repeatd.pid)" "$file"
+	expect "mode with -m 022" 644 "$(stat -c %a repeatd.pid)" "$file"
 }
 
 @test "the umask takes its bits from the pid file's mode" {
 	umask 077
 	launched -m 077 -i 3600 start true
-	expect "mode" 600 "$(stat -c %a repeatd.pid)" "$file"
+	expect "mode with -m 077" 600 "$(stat -c %a repeatd.pid)" "$file"
 }
 
 # Hint: The mode in open(2) is what you want at most; the umask only takes away from it.
 @test "the pid file is writable for its owner alone, even with -m 0" {
 	launched -m 0 -i 3600 start true
-	expect "mode" 644 "$(stat -c %a repeatd.pid)" "$file"
+	expect "mode with -m 0" 644 "$(stat -c %a repeatd.pid)" "$file"
 }
 
 # == The verbs ==
 # A daemon begins clean, and so does each COMMAND that it runs: session, descriptors, signals, directory, umask.
 # Relative names must be made absolute before chdir(2): realpath(3), getcwd(3).
 
+# Hint: Who has called setsid(2) leads the session and gets a terminal by opening one; its child does not. Fields 6
+# (session) and 7 (terminal) of /proc/PID/stat: proc(5).
 @test "the daemon has a session of its own, which it does not lead, and no terminal" {
 	launched -i 3600 start true
 	[[ $(stat_field "$daemon" 6) != "$(stat_field $$ 6)" ]] || fail "the daemon is in our session"
@@ -122,16 +139,22 @@ misused() {
 	expect "terminal" 0 "$(stat_field "$daemon" 7)"
 }
 
+# Hint: The shell reads the pipe until nobody has it open any more: do daemon and COMMAND still have the standard
+# output of start? 124 is the exit code of timeout(1): it hung.
 @test "\$(repeatd start) returns at once" {
 	exits 0 timeout $((10 * SLOWER)) bash -c 'echo "$(repeatd -i 3600 start sleep 60)"'
 	expect_like "its words" '^started, pid [0-9]+$' "$out" "$verbs"
 }
 
+# Hint: cat ends when nobody has the pipe open any more, be it as 1, as 2 (here too) or under another number:
+# ls -l /proc/PID/fd. 124 is the exit code of timeout(1): it hung.
 @test "repeatd start | cat returns at once" {
 	exits 0 timeout $((10 * SLOWER)) bash -c 'repeatd -i 3600 start sleep 60 2>&1 | cat'
 	expect_like "its words" '^started, pid [0-9]+$' "$out" "$verbs"
 }
 
+# Hint: What the caller had open, here 8 and 50, comes through fork(2) and execve(2): close_range(2), or the list in
+# /proc/self/fd. What you have opened yourself needs O_CLOEXEC.
 @test "COMMAND finds descriptors 0, 1 and 2 and no other" {
 	[[ -z ${MEMCHECK:-} ]] || skip "not under valgrind, whose own log stays open"
 	exec 8>leaked 50<&8
@@ -141,39 +164,62 @@ misused() {
 	expect "descriptors but the one that ls opens" "0 1 2 " "$(sed -n 's|.* \([0-9]*\) -> .*|\1 |p' repeatd.log | grep -v '^3' | tr -d '\n')"
 }
 
+# Hint: open(2) gives the lowest number that is free. If that is 1, the pid file is somebody's standard output: see that
+# 0, 1 and 2 are taken, by /dev/null, before you open anything.
 @test "start with descriptors 0, 1 and 2 closed keeps the pid file clean" {
-	repeatd -i 0.05 start sh -c 'echo out; echo err >&2; cat; echo x >>"$HERE/beats"' <&- >&- 2>&-
-	wait_until 10 has_lines 3 beats
+	repeatd -i 0.05 start sh -c 'echo out; echo err >&2; cat; echo x >>"$HERE/beats"' <&- >&- 2>&- ||
+		fail "exit code of start with 0, 1 and 2 closed" "  expected: 0" "  came:     $?"
+	ran 3 10 "$verbs"
 	exits 0 repeatd status
 	expect "the pid file" "${out##* }" "$(<repeatd.pid)" "$file"
 }
 
+# Hint: COMMAND's standard input is /dev/null: neither closed nor the one that start had. dup2(2).
 @test "COMMAND reads end of file at once from its standard input" {
 	launched -n 1 start sh -c 'cat; : >"$HERE/over"'
-	wait_until 10 test -e over
+	wait_until 10 test -e over ||
+		fail "COMMAND: cat; : >over" "  expected: cat ends" "  came:     there is no file named over"
 }
 
+# Hint: Also in the foreground, /dev/null becomes COMMAND's standard input, in the child, before it executes: dup2(2).
 @test "COMMAND of run does not read from our standard input" {
 	repeatd -n 1 run sh -c 'cat; echo over' <<<"of the caller" 3>&-
-	expect "lines of COMMAND in the log" 1 "$(lines repeatd.log '(^|: )over$')"
-	expect "lines of the caller in the log" 0 "$(lines repeatd.log 'of the caller')"
+	expect "lines 'over' in the log" 1 "$(lines repeatd.log '(^|: )over$')"
+	expect "lines of our standard input in the log" 0 "$(lines repeatd.log 'of the caller')"
 }
 
-# masks: the ignored and the blocked signals of COMMAND, as it logged them.
-masks() { sed -nE 's/.*Sig(Blk|Ign):.*([0-9a-f]{16})$/\2/p' repeatd.log | sort -u; }
+# masks: the blocked and the ignored signals of COMMAND, as it logged them, by their names.
+masks() {
+	local key mask number name names said=
+	while read -r key mask; do
+		names=
+		for ((number = 1; number <= 64; number++)); do
+			((0x$mask >> (number - 1) & 1)) || continue
+			name=$(kill -l "$number")
+			names+=" ${name:-$number}"
+		done
+		said+="$key:${names:- none} "
+	done < <(sed -nE 's/.*(Sig(Blk|Ign)):.*([0-9a-f]{16})$/\1 \3/p' repeatd.log | sort)
+	echo "$said"
+}
 
+# Hint: What is ignored or blocked stays so through fork(2) and execve(2): sigaction(2), sigprocmask(2) before the exec.
+# An interpreter ignores some for itself: Python PIPE and XFSZ, say.
 @test "COMMAND of start finds no signal ignored or blocked, whatever the caller ignores" {
 	(trap '' HUP INT QUIT PIPE TERM CHLD USR1 && exits 0 repeatd -n 1 start grep -E 'SigBlk|SigIgn' /proc/self/status)
 	logged 2 'Sig(Blk|Ign)'
-	expect "masks" "0000000000000000" "$(masks)"
+	expect "signals in COMMAND's /proc/self/status" "SigBlk: none SigIgn: none " "$(masks)"
 }
 
+# Hint: What is ignored or blocked stays so through fork(2) and execve(2): sigaction(2), sigprocmask(2) before the exec.
+# An interpreter ignores some for itself: Python PIPE and XFSZ, say.
 @test "COMMAND of run finds no signal ignored or blocked, whatever the caller ignores" {
 	(trap '' HUP INT QUIT PIPE TERM CHLD USR1 && exits 0 repeatd -n 1 run grep -E 'SigBlk|SigIgn' /proc/self/status)
 	logged 2 'Sig(Blk|Ign)'
-	expect "masks" "0000000000000000" "$(masks)"
+	expect "signals in COMMAND's /proc/self/status" "SigBlk: none SigIgn: none " "$(masks)"
 }
 
+# Hint: Clean is not empty: environ(7) stays as the caller had it.
 @test "COMMAND gets the caller's environment" {
 	colour=green launched -n 1 start sh -c 'echo "it is $colour"'
 	logged 1 'it is green$'
@@ -223,11 +269,14 @@ masks() { sed -nE 's/.*Sig(Blk|Ign):.*([0-9a-f]{16})$/\2/p' repeatd.log | sort -
 	logged 1 '0027$'
 }
 
+# Hint: O_APPEND and no O_TRUNC: open(2). Then the log becomes 1 and 2 of COMMAND: dup2(2).
 @test "COMMAND's output and errors go to the log, and what was there stays" {
 	echo "of yesterday" >repeatd.log
 	launched -n 1 start sh -c 'echo words; echo complaints >&2'
 	logged 1 'complaints$'
-	expect "the log" 3 "$(lines repeatd.log '(of yesterday|words|complaints)$')"
+	expect "lines of yesterday, of stdout and of stderr in the log" 3 \
+		"$(lines repeatd.log '(of yesterday|words|complaints)$')" ||
+		fail "  log:      $(<repeatd.log)"
 }
 
 # == Who is running? ==
@@ -241,17 +290,22 @@ masks() { sed -nE 's/.*Sig(Blk|Ign):.*([0-9a-f]{16})$/\2/p' repeatd.log | sort -
 	expect "stdout" "" "$out" "$lock"
 }
 
+# Hint: First the lock, then all else. O_TRUNC empties the file before the lock can say no, and so does a log that is
+# opened, or a COMMAND that runs, before the answer is known: open(2).
 @test "a refused start touches nothing" {
 	launched -i 3600 start echo beat
 	logged 1 'beat$'
 	faces repeatd.pid repeatd.log >before
 	exits 1 repeatd -o other.log -i 3600 start touch "$PWD/effect"
 	exits 1 repeatd -i 3600 start touch "$PWD/effect"
-	expect "pid file and log" "$(<before)" "$(faces repeatd.pid repeatd.log)" "$lock"
+	expect "pid file and log: name, inode, names, mode, size, times of change; text" "$(<before)" \
+		"$(faces repeatd.pid repeatd.log)" "$lock"
 	absent other.log "$lock"
 	absent effect "$lock"
 }
 
+# Hint: run takes the lock on the same file as the daemon of start, and as early. 124 is the exit code of timeout(1):
+# it was not refused, and ran.
 @test "start is refused while run holds the lock, and run while the daemon does" {
 	foreground -i 3600 run true
 	exits 1 repeatd -i 3600 start true
@@ -264,11 +318,13 @@ masks() { sed -nE 's/.*Sig(Blk|Ign):.*([0-9a-f]{16})$/\2/p' repeatd.log | sort -
 # read the pid: fcntl(2).
 @test "the lock outlives many beats, each of which looks after the pid file" {
 	launched -i 0.02 start sh -c 'echo x >>"$HERE/beats"'
-	wait_until 10 has_lines 10 beats
+	ran 10 10 "$lock"
 	exits 1 repeatd -i 3600 start true
 	expect "message" "repeatd: already running, pid $daemon" "$err" "$lock"
 }
 
+# Hint: Who has not got the lock must not unlink, truncate or write: the end of a refused start is not the end of a
+# daemon, which removes its file.
 @test "the lock outlives status and a refused start" {
 	launched -i 3600 start true
 	repeatd status >/dev/null 3>&-
@@ -284,35 +340,47 @@ masks() { sed -nE 's/.*Sig(Blk|Ign):.*([0-9a-f]{16})$/\2/p' repeatd.log | sort -
 # one_daemon: all that is left of this test is the process that the pid file names.
 one_daemon() { [[ $(marked_pids) == "$(<repeatd.pid)" ]]; }
 
-# crowd COUNT VERB: that many at once; the exit code, out and err of each in s.N.*
+# only_one_daemon SECONDS: so it is by then.
+only_one_daemon() {
+	wait_until "$1" one_daemon ||
+		fail "the processes that are left" "  expected: the one that the pid file names, $(<repeatd.pid)" \
+			"  came:     $(marked_pids | tr '\n' ' ')" "  see:      $lock"
+}
+
+# crowd COUNT ARGUMENT...: that many at once; the exit code, out and err of each in s.N.*
 crowd() {
-	local i pids=()
-	for ((i = 0; i < $1; i++)); do
+	local i count=$1 pids=()
+	shift
+	for ((i = 0; i < count; i++)); do
 		(
 			came=0
-			repeatd -i 3600 "$2" true >"s.$i.out" 2>"s.$i.err" </dev/null || came=$?
+			repeatd "$@" >"s.$i.out" 2>"s.$i.err" </dev/null || came=$?
 			echo "$came" >"s.$i.code"
 		) 3>&- 4>&- &
 		pids+=($!)
 	done
 	wait "${pids[@]}" # by name: bats has a child of its own here, for its time limit
 }
+# complaints: what the crowd said on standard error, each line once, with how many said it.
+complaints() { sort s.*.err | uniq -c; }
 
 @test "of 100 parallel starts one wins" {
-	crowd $((100 / SLOWER)) start
-	expect "winners" 1 "$(cat s.*.code | grep -cx 0)" "$lock"
+	crowd $((100 / SLOWER)) -i 3600 start true
+	expect "starts that left with 0" 1 "$(cat s.*.code | grep -cx 0)" "$lock" || fail "  stderr:   $(complaints)"
 }
 
 @test "of 100 parallel starts the losers leave with 1 and name the winner" {
-	crowd $((100 / SLOWER)) start
-	expect "exit codes" "0 1 " "$(sort -u s.*.code | tr '\n' ' ')" "$lock"
-	expect "messages" "repeatd: already running, pid $(cat s.*.out | grep -oE '[0-9]+$')" "$(sort -u s.*.err)" "$lock"
+	crowd $((100 / SLOWER)) -i 3600 start true
+	expect "exit codes of the starts" "0 1 " "$(sort -u s.*.code | tr '\n' ' ')" "$lock" ||
+		fail "  stderr:   $(complaints)"
+	expect "messages of the losers" "repeatd: already running, pid $(cat s.*.out | grep -oE '[0-9]+$')" \
+		"$(sort -u s.*.err)" "$lock"
 }
 
 @test "of 100 parallel starts, over a stale pid file, one daemon is left, and the file holds its pid" {
 	echo 1 >repeatd.pid
-	crowd $((100 / SLOWER)) start
-	wait_until 5 one_daemon || fail "daemons: $(marked_pids)" "pid file: $(<repeatd.pid)"
+	crowd $((100 / SLOWER)) -i 3600 start true
+	only_one_daemon 5
 }
 
 # goes_on: what is stopped goes on, until the start beside the test has said something.
@@ -325,10 +393,12 @@ goes_on() { kill -CONT $(marked_pids) && grep -q . job.out job.err; }
 	: >repeatd.pid
 	beside strace -f -o calls -P "$PWD/repeatd.pid" -e trace=fcntl,flock -e inject=fcntl,flock:signal=SIGSTOP:when=1 \
 		repeatd -i 3600 start true
-	wait_until 10 grep -qs 'stopped by SIGSTOP' calls
+	wait_until 10 grep -qs 'stopped by SIGSTOP' calls || fail "calls of fcntl and flock on the pid file" \
+		"  expected: at least one" "  came:     none" "  stderr:   $(<job.err)" "  see:      $lock"
 	repeatd -i 3600 start true >words 2>&1 </dev/null 3>&- 4>&- || true
-	wait_until 10 goes_on
-	expect "winners" 1 "$(cat words job.out | grep -c '^started')" "$lock"
+	wait_until 10 goes_on ||
+		fail "the start that paused" "  expected: it says something" "  came:     it is silent" "  see:      $lock"
+	expect "starts that said 'started'" 1 "$(cat words job.out | grep -c '^started')" "$lock"
 }
 
 # Hint: Between your open and your lock, another may have removed the file: you hold the lock of a file that has no
@@ -342,10 +412,13 @@ goes_on() { kill -CONT $(marked_pids) && grep -q . job.out job.err; }
 	holds_file() {
 		starter=$(tr -d ' ' <"/proc/$job/task/$job/children") && readlink "/proc/$starter/fd/"* | grep -qxF "$PWD/repeatd.pid"
 	}
-	wait_until 10 holds_file
+	wait_until 10 holds_file ||
+		fail "repeatd run, held up at its lock" "  expected: it has repeatd.pid open" "  came:     it has not" \
+			"  stderr:   $(<job.err)" "  see:      $lock"
 	: >new
 	mv new repeatd.pid
-	wait_until 10 grep -qx "$starter" repeatd.pid || fail "the new file: $(cat repeatd.pid)" "  see:      $lock"
+	wait_until 10 grep -qx "$starter" repeatd.pid || fail "the new file" "  expected: $starter" \
+		"  came:     $(cat repeatd.pid)" "  stderr:   $(<job.err)" "  see:      $lock"
 	exits 0 repeatd status
 	expect "status" "running, pid $starter" "$out" "$lock"
 }
@@ -360,7 +433,8 @@ goes_on() { kill -CONT $(marked_pids) && grep -q . job.out job.err; }
 	for text in '' garbage '\n' 0 -1 1 "$job" "$job\n" "$$\n" 99999999999999999999 '123 456\n' '\0\0\0\0'; do
 		# shellcheck disable=SC2059 # the texts are formats
 		printf -- "$text" >repeatd.pid
-		launched -i 3600 start true
+		exits 0 repeatd -i 3600 start true || fail "  when the pid file held: '$text'"
+		daemon=${out##* }
 		expect "after '$text' the pid file" "$daemon" "$(<repeatd.pid)" "$lock"
 		exits 0 repeatd stop
 	done
@@ -528,6 +602,7 @@ refused() {
 	logged 1 'repeatd\[[0-9]+\]: .*(pid file|repeatd\.pid)' "$file"
 }
 
+# Hint: To look is stat(2) by the name, not open(2) with O_CREAT.
 @test "a daemon whose pid file is deleted does not make it again" {
 	launched -i 0.1 start true
 	rm repeatd.pid
@@ -566,7 +641,8 @@ refused() {
 	beside strace -o /dev/null -e trace=unlink,unlinkat -e inject=unlink,unlinkat:delay_enter=400000 repeatd -n 1 run true
 	wait_until 10 test -s repeatd.pid
 	starts() { repeatd -i 3600 start true >.out 2>.err </dev/null 3>&- 4>&-; }
-	wait_until 10 starts
+	wait_until 10 starts ||
+		fail "a start after that one has ended" "  expected: it gets the lock" "  came:     $(<.err)" "  see:      $file"
 	ended 0
 	daemon=$(sed 's/.* //' .out)
 	expect "the pid file" "$daemon" "$(cat repeatd.pid)" "$file"
@@ -585,6 +661,7 @@ refused() {
 	gone "$daemon" "the daemon" "$stopping"
 }
 
+# Hint: What is asked for holds already: 0. And who only asks opens without O_CREAT; ENOENT is an answer, too: open(2).
 @test "stop where nothing runs says 'not running', leaves with 0 and makes no file" {
 	exits 0 repeatd stop
 	expect "words" "not running" "$out" "$stopping"
@@ -599,12 +676,21 @@ refused() {
 	lives "$job" "the process that the file names" "$stopping"
 }
 
+# Hint: Who only asks opens with O_RDONLY, writes nothing, removes nothing: the next start may have the file already.
 @test "stop and status leave a stale pid file alone" {
 	echo 12345 >repeatd.pid
 	faces repeatd.pid >before
 	exits 0 repeatd stop
 	exits 1 repeatd status
-	expect "the stale file" "$(<before)" "$(faces repeatd.pid)" "$file"
+	expect "the stale file: name, inode, names, mode, size, times of change; text" "$(<before)" \
+		"$(faces repeatd.pid)" "$file"
+}
+
+# got_term: stop, beside the test, has sent TERM to the daemon, which cannot take it yet.
+got_term() {
+	wait_until 10 pending "$daemon" 15 ||
+		fail "signals that stop sends" "  expected: TERM to process $daemon, the daemon" "  came:     none" \
+			"  stderr:   $(<job.err)" "  see:      $stopping"
 }
 
 # held: a daemon that takes no signal until it is continued, and a stop that waits for it, $job.
@@ -614,7 +700,7 @@ held() {
 	kill -STOP "$daemon"
 	wait_until 5 in_state T "$daemon"
 	beside repeatd "$@" stop
-	wait_until 5 pending "$daemon" 15
+	got_term
 }
 
 @test "stop returns only after the daemon is gone" {
@@ -652,13 +738,19 @@ held() {
 	wait_until 5 in_state T "$daemon"
 	exits 0 strace -f -o calls repeatd -t 1 stop
 	sed -n '/kill.*SIGTERM\|send_signal.*SIGTERM/,/kill.*SIGKILL\|send_signal.*SIGKILL/p' calls >waiting
-	has_lines 2 waiting || fail "between TERM and KILL:" "$(<calls)"
-	(($(lines waiting) < 24)) || fail "system calls while it waits:" "$(<waiting)" "  see: $stopping"
+	has_lines 2 waiting ||
+		fail "signals that stop -t 1 sends" "  expected: SIGTERM, then SIGKILL, by kill(2) or pidfd_send_signal(2)" \
+			"  came:     $(grep -E 'kill|send_signal' calls)" "  see:      $stopping"
+	(($(lines waiting) < 24)) ||
+		fail "system calls from TERM to KILL" "  expected: fewer than 24" "  came:     $(lines waiting):" \
+			"$(<waiting)" "  see:      $stopping"
 }
 
+# Hint: TERM must reach the daemon while it waits for COMMAND, too: a handler that only sets a flag, before a wait that
+# begins again, is deaf until COMMAND ends. And stop waits for the daemon, not for what COMMAND holds open.
 @test "stop returns at once although COMMAND runs long" {
 	launched -i 3600 start sh -c ': >"$HERE/up"; exec sleep 60'
-	wait_until 10 test -e up
+	wait_until 10 test -e up || fail "COMMAND does not run" "  log:      $(<repeatd.log)"
 	timed exits 0 repeatd stop
 	took "stop" 0 2000 "$stopping"
 }
@@ -684,6 +776,8 @@ held() {
 # Who waits for a lock must never be taken for who holds it: what does F_GETLK in fcntl(2) say while stop waits?
 # And stop, when it gets the lock, must not keep it.
 
+# Hint: A start does not queue up behind the stop: F_SETLK answers at once, F_SETLKW waits. And N is whom F_GETLK names:
+# fcntl(2).
 @test "a start while a stop waits is told who holds the lock" {
 	held -t 60
 	exits 1 repeatd -i 3600 start true
@@ -704,11 +798,13 @@ held() {
 	done
 }
 
+# Hint: Here the lock alone misleads, for it is never seen free. Remember whom you sent TERM: has that process ended
+# (pidfd_open(2)), or is it another pid that holds the lock now?
 @test "stop is done when its daemon has gone, though another took the lock in the same instant" {
 	launched -i 3600 start true
 	kill -STOP "$daemon"
 	beside repeatd -t 20 stop
-	wait_until 10 pending "$daemon" 15 # TERM
+	got_term
 	kill -STOP "$job"
 	wait_until 10 in_state T "$job"
 	kill -KILL "$daemon"
@@ -719,10 +815,12 @@ held() {
 	lives "$daemon" "the new daemon" "$stopping"
 }
 
+# Hint: That another was faster is no failure: ESRCH of kill(2), ENOENT of open(2) and a lock that is free all mean that
+# nothing is left to stop.
 @test "of ten parallel stops each leaves with 0" {
 	launched -i 3600 start true
 	crowd 10 stop
-	expect "exit codes" 0 "$(sort -u s.*.code)" "$stopping"
+	expect "exit codes of the stops" 0 "$(sort -u s.*.code)" "$stopping" || fail "  stderr:   $(complaints)"
 }
 
 # == The verbs ==
@@ -738,6 +836,7 @@ held() {
 	[[ $daemon != "$old" ]] || fail "no new daemon"
 }
 
+# Hint: That nothing runs is no failure of the stop: go on to the start.
 @test "restart from stopped starts" {
 	launched -i 3600 restart true
 	exits 0 repeatd status
@@ -756,6 +855,7 @@ held() {
 	[[ $daemon != "$old" ]] || fail "no new daemon"
 }
 
+# Hint: The stop in it asks the lock, as stop does: the pid in the file may be a stranger's by now.
 @test "restart over a stale pid file starts" {
 	beside sleep 60
 	echo "$job" >repeatd.pid
@@ -772,8 +872,8 @@ held() {
 
 @test "of ten parallel restarts one daemon is left" {
 	launched -i 3600 start true
-	crowd 10 restart
-	wait_until 10 one_daemon || fail "daemons: $(marked_pids)" "pid file: $(<repeatd.pid)"
+	crowd 10 -i 3600 restart true
+	only_one_daemon 10
 }
 
 # == The verbs ==
@@ -821,10 +921,11 @@ held() {
 	expect "beats in the log" 1 "$(lines repeatd.log 'beat$')" "$verbs"
 }
 
+# Hint: - is no file name here: open nothing, and COMMAND's 1 and 2 are your 2.
 @test "-o - logs to standard error" {
 	exits 0 repeatd -o - -n 1 run sh -c 'echo beat >&2'
 	expect_like "stderr" 'beat' "$err" "$verbs"
-	expect "files" "" "$(ls)" "$verbs"
+	expect "files left" "" "$(ls)" "$verbs"
 }
 
 @test "stop and status know what run runs" {
@@ -848,9 +949,13 @@ beats_at() {
 	awk -v every="$every" -v slack="$slack" -v want="$*" '
 		BEGIN { split(want, k, " ") }
 		NR == 1 { t0 = $1 }
-		{ off = $1 - t0 - k[NR] * every
-		  if (off > slack || off < -slack) { printf "run %d is off by %.3f s\n", NR, off; bad = 1 } }
-		END { exit bad || NR == 0 }' starts || fail "  see:      $timetable"
+		{ off = $1 - t0 - k[NR] * every }
+		off > slack || off < -slack {
+			if (!bad++) print "when COMMAND was run"
+			printf "  expected: run %d at t0 + %g s, give or take %g s\n", NR, k[NR] * every, slack
+			printf "  came:     t0 + %.3f s\n", $1 - t0
+		}
+		END { if (NR == 0) print "COMMAND never ran"; exit bad || NR == 0 }' starts || fail "  see:      $timetable"
 }
 
 @test "beat k is at t0 + k x interval: the time that COMMAND takes is no drift" {
@@ -867,28 +972,34 @@ beats_at() {
 	beats_at 0 3 4
 }
 
+# Hint: Wait for its end, waitpid(2), before you think of the next beat.
 @test "a slow COMMAND never runs twice at once" {
 	exits 0 repeatd -i 0.02 -n 6 run sh -c 'mkdir "$HERE/busy" || echo two >"$HERE/overlap"; sleep 0.07; echo x >>"$HERE/beats"; rmdir "$HERE/busy"'
 	expect "runs" 6 "$(lines beats)" "$timetable"
 	absent overlap "$timetable"
 }
 
+# Hint: Count the starts of COMMAND, and look at the count before each of them, the first one too.
 @test "-n is exact" {
 	exits 0 repeatd -i 0.01 -n 7 run sh -c 'echo x >>"$HERE/beats"'
 	expect "runs" 7 "$(lines beats)" "$timetable"
 }
 
+# Hint: Count the runs that were made, not the beats that went by.
 @test "-n is exact although a COMMAND is slow and beats are missed" {
 	exits 0 repeatd -i 0.02 -n 4 run sh -c 'echo x >>"$HERE/beats"; sleep 0.05'
 	expect "runs" 4 "$(lines beats)" "$timetable"
 }
 
+# Hint: No -n is no count at all. What is your default for it, and does it come to an end?
 @test "without -n it goes on" {
 	launched -i 0.01 start sh -c 'echo x >>"$HERE/beats"'
-	wait_until 10 has_lines 20 beats
+	ran 20 10 "$timetable"
 	lives "$daemon" "the daemon" "$timetable"
 }
 
+# Hint: With an interval of 0 no beat is ever missed, and nothing may be divided by it. No sleep, but still one COMMAND
+# after the other.
 @test "-i 0 runs back to back, one at a time" {
 	timed exits 0 repeatd -i 0 -n 50 run sh -c 'mkdir "$HERE/busy" || echo two >"$HERE/overlap"; echo x >>"$HERE/beats"; rmdir "$HERE/busy"'
 	expect "runs" 50 "$(lines beats)" "$timetable"
@@ -896,11 +1007,13 @@ beats_at() {
 	took "50 runs" 0 4000 "$timetable"
 }
 
+# Hint: The first beat is number 0, at t0 itself: first run, then sleep.
 @test "the first beat is at once" {
 	launched -i 3600 start echo beat
 	logged 1 'beat$' "$timetable"
 }
 
+# Hint: The default of -i, as repeatd.1 and -h say it, counted from start to start.
 @test "the second beat is 5 seconds after the first without -i" {
 	only_stage 3 "it takes five seconds, and the timetable is stage 3's"
 	launched -n 2 start sh -c 'date +%s.%N >>"$HERE/starts"'
@@ -934,6 +1047,8 @@ beats_at() {
 	logged 2 'data.*Permission denied' "$timetable"
 }
 
+# Hint: Look for COMMAND anew at each beat; the execve(2) of the child does so by itself. What start found, or did not
+# find, says nothing about later.
 @test "a COMMAND that appears later is found at the next beat" {
 	launched -i 0.05 start ./late
 	logged 1 'late'
@@ -943,6 +1058,7 @@ beats_at() {
 	logged 1 'here at last$' "$timetable"
 }
 
+# Hint: The exit code of repeatd says how repeatd fared, not how COMMAND did.
 @test "run leaves with 0 after its last beat, whatever COMMAND's exit code" {
 	exits 0 repeatd -i 0 -n 2 run sh -c 'echo x >>"$HERE/beats"; exit 1'
 	expect "runs" 2 "$(lines beats)" "$timetable"
@@ -950,10 +1066,12 @@ beats_at() {
 
 @test "many runs leave no descriptor open and no zombie behind" {
 	launched -i 0 start sh -c 'echo x >>"$HERE/beats"; [ "$(wc -l <"$HERE/beats")" -lt 40 ] || exec sleep 60'
-	wait_until 10 has_lines 2 beats
-	wait_until 20 has_lines 40 beats
-	(($(find "/proc/$daemon/fd" -type l | wc -l) < 20)) || fail "descriptors: $(ls -l "/proc/$daemon/fd")"
-	no_zombies_of "$daemon" || fail "zombies: $(zombies_of "$daemon")"
+	ran 2 10 "$timetable"
+	ran 40 20 "$timetable"
+	(($(find "/proc/$daemon/fd" -type l | wc -l) < 20)) ||
+		fail "descriptors of the daemon after 40 runs" "  expected: fewer than 20" "  came:     $(ls -l "/proc/$daemon/fd")"
+	no_zombies_of "$daemon" ||
+		fail "zombies of the daemon" "  expected: none" "  came:     $(zombies_of "$daemon")"
 }
 
 # == What is still wrong ==
@@ -978,6 +1096,8 @@ mended="stage 4 mends it"
 	ended 143 "$wrong"
 }
 
+# Hint: Stage 3 does not look after COMMAND at its own end. To end it too, by its process group or by PR_SET_PDEATHSIG
+# of prctl(2), is further than this already.
 @test "wrong in stage 3: the COMMAND that ran lives on after stop" {
 	only_stage 3 "$mended"
 	launched -i 3600 start sh -c 'echo $$ >"$HERE/new"; mv "$HERE/new" "$HERE/pid"; exec sleep 60'
