@@ -18,8 +18,6 @@ replaced="$chapter: the FIFO deleted or replaced"
 
 # A program that hangs fails its test; it does not stop the others.
 setup_file() { time_limit 40; }
-# Before a command that must not hang: if it does, its test fails and goes on.
-limited=(timeout -s KILL $((15 * SLOWER)))
 setup() { stage 5; }
 teardown() { clean_up; }
 
@@ -47,6 +45,15 @@ background() {
 	job=$!
 }
 
+# limited COMMAND...: COMMAND must not hang; if it does, it is ended, and says so.
+limited() {
+	local status=0
+	# what bash itself has to say of a death by KILL is for nobody
+	{ timeout -s KILL $((15 * SLOWER)) "$@" 2>&7 7>&- || status=$?; } 7>&2 2>/dev/null
+	((status != 137)) || echo "(it hung, and was killed after $((15 * SLOWER)) s)" >&2
+	return "$status"
+}
+
 now_ms() {
 	local micros=${EPOCHREALTIME//[!0-9]/}
 	echo $((micros / 1000))
@@ -59,8 +66,17 @@ within() {
 	begin=$(now_ms)
 	"$@" || status=$?
 	took=$(($(now_ms) - begin))
-	((took <= limit)) || fail "time of: $*" "  expected: at most $limit ms" "  came:     $took ms" || return 1
-	return "$status"
+	((took > limit)) || return "$status"
+	# after a failure of its own this is one more line of that
+	((status == 0)) || fail "  time:     $took ms instead of at most $limit ms" || return 1
+	fail "time of: $*" "  expected: at most $limit ms" "  came:     $took ms"
+}
+
+# deaf_clients COUNT: so many clients that ask and never read their answer; leaves $job.
+deaf_clients() {
+	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf "$1"
+	wait_until 10 says ready deaf.out 2>/dev/null || fail "clients that do not read their answer" \
+		"  expected: $1 of them ask" "  came:     they have not done so after 10 s" "  stderr:   $(<deaf.out.err)"
 }
 
 # lines FILE: how many lines FILE has; none when it does not exist.
@@ -68,15 +84,17 @@ lines() { if [[ -e $1 ]]; then wc -l <"$1"; else echo 0; fi; }
 more_lines_than() { (($(lines "$2") > $1)); }
 says() { grep -qiE -e "$1" "$2"; }
 same() { [[ $(eval "$1") == "$2" ]]; }
+# becomes WHAT EXPECTED EXPRESSION: in time, EXPECTED is what EXPRESSION prints.
+becomes() { wait_until 5 same "$3" "$2" 2>/dev/null || expect "$1" "$2" "$(eval "$3")" "$commands"; }
 gone() { [[ ! -e $1 && ! -L $1 ]]; }
 is_fifo() { [[ -p $1 && ! -L $1 ]]; }
 warnings() { grep -c '^[^ ]* warning ' repeatd.log || true; }
 inode() { stat -c %i "$1"; }
 mode() { stat -c %a "$1"; }
 replies() { find . -name 'repeatd.ctl.*'; }
-# holds NAME: the daemon has a descriptor of a file of whose name this is a part.
-holds() { [[ -n $(find "/proc/$pid/fd" -lname "*$1*" 2>/dev/null) ]]; }
-lets_go() { ! holds "$1"; }
+# daemon_holds NAME: the daemon has a descriptor of a file of whose name this is a part.
+daemon_holds() { [[ -n $(find "/proc/$pid/fd" -lname "*$1*" 2>/dev/null) ]]; }
+daemon_lets_go_of() { ! daemon_holds "$1"; }
 state() { repeatctl status 3>&- 4>&- | grep '^state: '; }
 # paused: what status says; while COMMAND runs it may say that instead.
 paused() {
@@ -84,9 +102,9 @@ paused() {
 	until now=$(state) && [[ $now != *running* ]]; do sleep 0.02; done
 	[[ $now == *paused* ]]
 }
-warned() { (($(warnings) > 0)); }
-waiting() { [[ -n $(replies) ]]; }
-swept() { [[ -z $(replies) ]]; }
+a_warning_is_logged() { (($(warnings) > 0)); }
+a_reply_fifo_is_there() { [[ -n $(replies) ]]; }
+no_reply_fifo_is_left() { [[ -z $(replies) ]]; }
 # said_in LOG: how many lines 'said' COMMAND has in it.
 said_in() { if [[ -f $1 ]]; then grep -cE '\]: said$' "$1" || true; else echo 0; fi; }
 
@@ -126,6 +144,7 @@ for_a_while() {
 	done
 }
 
+# Hint: Put the caller's directory in front of the name, getcwd(3), before you chdir(2) to that of -C.
 @test "-c names the FIFO, relative to the caller's directory, for repeatd and repeatctl" {
 	mkdir run
 	idle_daemon -C / -c run/my.fifo
@@ -134,11 +153,14 @@ for_a_while() {
 	expect_like "the status" '^state: ' "$(grep '^state: ' .out)" "$the_fifo"
 }
 
+# Hint: The default is a relative name, too: put the caller's directory in front of it, getcwd(3), before you chdir(2).
 @test "the default FIFO lies in the caller's directory, whatever -C says" {
 	idle_daemon -C /
 	is_fifo repeatd.ctl || fail "no FIFO ./repeatd.ctl" "  see:      $the_fifo"
 }
 
+# Hint: A FIFO that is there, but that nobody has open for reading yet, helps nobody: who opens it for writing gets
+# ENXIO, fifo(7). Open it first, then let start know.
 @test "start returns only when the daemon can be asked" {
 	for _ in 1 2 3 4 5; do
 		idle_daemon
@@ -147,6 +169,7 @@ for_a_while() {
 	done
 }
 
+# Hint: run is start without the forks: make the FIFO in what both share.
 @test "run makes the FIFO too, and serves it" {
 	background run.out repeatd -i 3600 run true
 	wait_until 5 is_fifo repeatd.ctl
@@ -169,6 +192,7 @@ for_a_while() {
 	exits 0 repeatctl status
 }
 
+# Hint: Nobody knows who has the old one open, and with which mode it was made: unlink(2) it, then make another.
 @test "a leftover FIFO of ours is replaced by a new one" {
 	mkfifo -m 644 repeatd.ctl
 	unread repeatd.ctl # fd 6 keeps the inode from being used again
@@ -180,6 +204,7 @@ for_a_while() {
 	exits 0 repeatctl status
 }
 
+# Hint: mkfifo(3) fails with EEXIST, for nobody has removed the old one. If that is a FIFO of ours, unlink(2) it first.
 @test "after a daemon was killed with KILL, the next start replaces its FIFO" {
 	idle_daemon
 	kill -KILL "$pid"
@@ -218,6 +243,8 @@ refuses() {
 	expect "what the link points to" "fifo 644" "$(stat -c '%F %a' elsewhere)" "$the_fifo"
 }
 
+# Hint: stat(2) follows the link, and so do -e of the shell and of Perl: they say that nothing is there. lstat(2) sees
+# the link itself.
 @test "a symbolic link to nothing under the FIFO's name is refused, and nothing is made at its end" {
 	ln -s nowhere repeatd.ctl
 	refuses "the link"
@@ -248,6 +275,8 @@ refuses() {
 	nobody_left || fail "a process was left behind" "  see:      $the_fifo"
 }
 
+# Hint: EMFILE may come from each open(2), pipe(2) or socket(2), also after the FIFO was made. One way out for every
+# failure: take back what is there by then, tell start why, end.
 @test "a start that runs out of descriptors leaves no FIFO, no pid file and no process" {
 	((SLOWER == 1)) || skip "valgrind and the sanitizers need descriptors of their own"
 	local limit failed=0
@@ -255,8 +284,8 @@ refuses() {
 	for limit in 4 5 6 7 8 9 10 11 12 13 50; do
 		if (exec >out 2>err 3>&- 4>&- && ulimit -n "$limit" && exec repeatd -i 3600 start true); then
 			is_fifo repeatd.ctl || fail "no FIFO with $limit descriptors" "  see:      $the_fifo"
-			exits 0 repeatctl status
-			exits 0 repeatd stop
+			exits 0 repeatctl status || fail "(the daemon was started with $limit descriptors)"
+			exits 0 repeatd stop || fail "(the daemon was started with $limit descriptors)"
 			continue
 		fi
 		failed=$((failed + 1))
@@ -286,6 +315,7 @@ refuses() {
 	gone repeatd.ctl || fail "the FIFO is still there" "  see:      $the_fifo"
 }
 
+# Hint: After the last run the daemon ends as it does at TERM: one way out for both.
 @test "the FIFO is gone when the last of -n runs is over" {
 	serve -i 0 -n 1 start sh -c "while [ ! -e '$PWD/go' ]; do sleep 0.02; done"
 	is_fifo repeatd.ctl
@@ -312,8 +342,7 @@ refuses() {
 	serve -i 3600 start sh -c "echo \$\$ >>'$PWD/pids'; exec sleep 60"
 	wait_until 5 more_lines_than 0 pids
 	kill -KILL "$(tail -n 1 pids)"
-	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 1
-	wait_until 5 says ready deaf.out
+	deaf_clients 1
 	wait_until 5 repeatctl now 3>&- 4>&-
 	wait_until 5 more_lines_than 1 pids
 	ls -l "/proc/$(tail -n 1 pids)/fd" >descriptors
@@ -329,7 +358,7 @@ refuses() {
 	exits 0 repeatctl status
 	expect_like "the facts" '(^|.)state: .' "$out" "$commands"
 	expect "lines that are not 'key: value'" "" "$(grep -vE '^[a-z][a-z0-9 _-]*: .+$' .out || true)" "$commands"
-	expect "stderr" "" "$err" "$commands"
+	expect "stderr of: repeatctl status" "" "$err" "$commands"
 }
 
 # == The commands ==
@@ -342,6 +371,7 @@ refuses() {
 	wait_until 5 more_lines_than 1 beats
 }
 
+# Hint: pause stops the timetable, not COMMAND.
 @test "now runs COMMAND even while the beats are paused" {
 	serve -i 3600 start sh -c "echo ran >>'$PWD/beats'"
 	wait_until 5 more_lines_than 0 beats
@@ -350,6 +380,8 @@ refuses() {
 	wait_until 5 more_lines_than 1 beats
 }
 
+# Hint: Exit code 4 means no answer: do not wait in waitpid(2) until COMMAND ends, but let SIGCHLD tell you, and go on
+# listening. What cannot be done now is refused: exit code 1.
 @test "now is answered while COMMAND runs, and never runs a second one beside it" {
 	mkdir turns
 	serve -i 3600 start sh -c "cd '$PWD' && { mkdir turns/busy || echo two >>overlap; }
@@ -372,9 +404,11 @@ refuses() {
 	serve -i 0.05 start sh -c "echo ran >>'$PWD/beats'"
 	wait_until 5 more_lines_than 1 beats
 	exits 0 repeatctl pause
-	wait_until 5 same marked_pids "$pid" # a run that had begun before the pause may still end
+	# a run that had begun before the pause may still end
+	becomes "the processes after pause, when none is left but the daemon" "$pid" marked_pids
 	count=$(lines beats)
-	for_a_while 400 same 'lines beats' "$count"
+	for_a_while 400 same 'lines beats' "$count" ||
+		fail "runs of COMMAND, 0.4 s after pause" "  expected: $count" "  came:     $(lines beats)" "  see:      $commands"
 }
 
 @test "resume lets the beats come again" {
@@ -401,6 +435,7 @@ refuses() {
 			"  came:     $((after[4] - after[0])) ms" "  see:      $commands"
 }
 
+# Hint: repeatctl(1) has the words for the line 'state: '. It says 'paused' after pause, and no longer after resume.
 @test "status tells a paused daemon from one that beats" {
 	idle_daemon
 	exits 0 repeatctl pause
@@ -431,6 +466,7 @@ refuses() {
 		fail "beats after interval 3600" "  expected: at most $count" "  came:     $(lines beats)" "  see:      $commands"
 }
 
+# Hint: The line 'interval: ' tells what is in use, with its decimals: not what -i said at the start.
 @test "status names the interval that was set" {
 	idle_daemon
 	exits 0 repeatctl interval 1234.5
@@ -452,7 +488,7 @@ refuses() {
 
 @test "level error keeps COMMAND's lines out of the log, level info lets them in again" {
 	serve -i 3600 start sh -c "echo said; echo ran >>'$PWD/beats'"
-	wait_until 5 same 'said_in repeatd.log' 1
+	becomes "lines of COMMAND ('said') in repeatd.log" 1 'said_in repeatd.log'
 	exits 0 repeatctl level error
 	wait_until 5 repeatctl now 3>&- 4>&-
 	wait_until 5 more_lines_than 1 beats
@@ -462,7 +498,7 @@ refuses() {
 	expect "lines of COMMAND under level error" 1 "$(said_in repeatd.log)" "$commands"
 	exits 0 repeatctl level info
 	wait_until 5 repeatctl now 3>&- 4>&-
-	wait_until 5 same 'said_in repeatd.log' 2
+	becomes "lines of COMMAND ('said') in repeatd.log" 2 'said_in repeatd.log'
 }
 
 @test "level takes error, warning, info and debug" {
@@ -475,22 +511,22 @@ refuses() {
 
 @test "reopen makes a new log after the old one was moved away" {
 	serve -i 3600 start echo said
-	wait_until 5 same 'said_in repeatd.log' 1
+	becomes "lines of COMMAND ('said') in repeatd.log" 1 'said_in repeatd.log'
 	mv repeatd.log old.log
 	exits 0 repeatctl reopen
 	wait_until 5 repeatctl now 3>&- 4>&-
-	wait_until 5 same 'said_in repeatd.log' 1
+	becomes "lines of COMMAND ('said') in repeatd.log" 1 'said_in repeatd.log'
 	expect "lines of COMMAND in the old log" 1 "$(said_in old.log)" "$commands"
 }
 
 @test "reopen that fails is answered with an error, and the old log goes on" {
 	serve -i 3600 start echo said
-	wait_until 5 same 'said_in repeatd.log' 1
+	becomes "lines of COMMAND ('said') in repeatd.log" 1 'said_in repeatd.log'
 	mv repeatd.log old.log
 	mkdir repeatd.log
 	exits 1 repeatctl reopen
 	wait_until 5 repeatctl now 3>&- 4>&-
-	wait_until 5 same 'said_in old.log' 2
+	becomes "lines of COMMAND ('said') in old.log" 2 'said_in old.log'
 }
 
 # == The commands ==
@@ -508,7 +544,7 @@ refuses() {
 @test "stop is answered before the daemon goes, whatever grace COMMAND needs" {
 	serve -g 60 -i 3600 start sh -c "trap '' TERM; : >'$PWD/up'; while :; do sleep 0.1; done"
 	wait_until 5 test -e up
-	within 3000 exits 0 "${limited[@]}" repeatctl -t 60 stop
+	within 3000 exits 0 limited repeatctl -t 60 stop
 	alive "$pid" || fail "the daemon did not wait for COMMAND" "  see:      $commands"
 }
 
@@ -524,6 +560,8 @@ refuses() {
 # Commands are obeyed in the loop, between all else: a COMMAND that runs, or floods its pipe, delays no answer. What
 # is wrong is refused with its reason and changes nothing: too few words, too many, not a number.
 
+# Hint: One table of the commands and their arguments (interval SECONDS), from which help is printed and in which
+# commands are looked up: then none is forgotten.
 @test "help names every command" {
 	local word
 	idle_daemon
@@ -536,8 +574,8 @@ refuses() {
 @test "commands are answered while COMMAND floods its output" {
 	serve -l error -i 3600 start sh -c ": >'$PWD/up'; exec yes"
 	wait_until 5 test -e up
-	within 3000 exits 0 "${limited[@]}" repeatctl -t 60 status
-	within 3000 exits 0 "${limited[@]}" repeatctl -t 60 stop
+	within 3000 exits 0 limited repeatctl -t 60 status
+	within 3000 exits 0 limited repeatctl -t 60 stop
 	wait_until 5 dead "$pid"
 }
 
@@ -550,16 +588,18 @@ refuses() {
 	exits 0 repeatctl -t 20 level info
 	exits 0 repeatctl -t 20 reopen
 	exits 0 repeatctl -t 20 help
-	within 5000 exits 0 "${limited[@]}" repeatctl -t 20 status
+	within 5000 exits 0 limited repeatctl -t 20 status
 }
 
 # refused COMMAND...: the daemon refuses, and repeatctl hands its words on.
 refused() {
 	exits 1 repeatctl "$@"
-	expect_like "the words of the refusal" '^repeatctl: .+' "$err" "$commands"
-	expect "stdout" "" "$out" "$commands"
+	expect_like "stderr of: repeatctl $*" '^repeatctl: .+' "$err" "$commands"
+	expect "stdout of: repeatctl $*" "" "$out" "$commands"
 }
 
+# Hint: Compare whole words, with strcmp(3) rather than strncmp(3), and do not fold their case. It is the daemon that
+# refuses, so the exit code is 1.
 @test "an unknown command is refused" {
 	idle_daemon
 	refused frobnicate
@@ -586,6 +626,8 @@ refused() {
 	! paused || fail "it paused" "  see:      $commands"
 }
 
+# Hint: strtod(3), and what other languages make of it, takes signs, exponents, hex, nan and inf, and stops at the first
+# byte that it does not know. Digits, and decimals behind one point, to the end of the word; and not too many.
 @test "an interval that is no number of seconds is refused" {
 	local bad
 	idle_daemon
@@ -594,6 +636,7 @@ refused() {
 	done
 }
 
+# Hint: Compare whole words with the four names. A number is no level.
 @test "a level that is none is refused" {
 	idle_daemon
 	refused level loud
@@ -615,9 +658,9 @@ refused() {
 @test "by hand: a refusal is 'error: WHY'" {
 	idle_daemon
 	fifo ask repeatd.ctl a1 frobnicate >answer
-	expect_like "first line of the answer" '^error: .+' "$(head -n 1 answer)" "$protocol"
+	expect_like "first line of the answer to: frobnicate" '^error: .+' "$(head -n 1 answer)" "$protocol"
 	fifo ask repeatd.ctl a1 'interval x' >answer
-	expect_like "first line of the answer" '^error: .+' "$(head -n 1 answer)" "$protocol"
+	expect_like "first line of the answer to: interval x" '^error: .+' "$(head -n 1 answer)" "$protocol"
 }
 
 @test "by hand: without an ID a command is obeyed, and the result is in the log" {
@@ -672,13 +715,16 @@ refused() {
 	expect "all files after commands with bad IDs" "$before" "$(find . | sort)" "$protocol"
 }
 
+# Hint: What is counted are the lines of level warning in the log: one for each bad line, neither none nor two.
 @test "a command with a bad ID costs one warning line" {
 	idle_daemon
 	printf '@../x status\n' >repeatd.ctl
 	exits 0 repeatctl status
-	expect "warning lines" 1 "$(warnings)" "$protocol"
+	expect "warning lines in the log" 1 "$(warnings)" "$protocol"
 }
 
+# Hint: Most languages make a file when they open it for writing: '>' in shell and Perl, 'w' in Python. That is O_CREAT
+# in open(2): do without it, and look for ENOENT.
 @test "an ID for which there is no reply FIFO makes no file" {
 	idle_daemon
 	echo '@nobody status' >repeatd.ctl
@@ -733,7 +779,7 @@ refused() {
 	exits 0 repeatctl status
 	expect_like "the status" '4321\.5' "$out" "$protocol"
 	paused || fail "the last pause is missing: $(state)" "  see:      $protocol"
-	expect "warning lines" 0 "$(warnings)" "$protocol"
+	expect "warning lines in the log" 0 "$(warnings)" "$protocol"
 }
 
 @test "one command in several writes is put together" {
@@ -741,20 +787,23 @@ refused() {
 	fifo pieces repeatd.ctl inter 'val 4321' $'.5\n'
 	exits 0 repeatctl status
 	expect_like "the status" '4321\.5' "$out" "$protocol"
-	expect "warning lines" 0 "$(warnings)" "$protocol"
+	expect "warning lines in the log" 0 "$(warnings)" "$protocol"
 }
 
+# Hint: PIPE_BUF bytes with the newline are allowed, and your buffer must hold them. No command has such a name: so the
+# answer is an error, but it is an answer.
 @test "a line of exactly PIPE_BUF bytes is taken" {
 	idle_daemon
 	fifo ask repeatd.ctl edge "$(printf '%*s' "$(($(getconf PIPE_BUF /) - 7))" '' | tr ' ' x)" >answer
 	expect_like "first line of the answer" '^error: .+' "$(head -c 200 answer)" "$protocol"
 }
 
+# Hint: Between two newlines is a line without words: go on to the next one, and say nothing.
 @test "empty lines are ignored" {
 	idle_daemon
 	printf '\n\n\n\n' >repeatd.ctl
 	exits 0 repeatctl status
-	expect "warning lines" 0 "$(warnings)" "$protocol"
+	expect "warning lines in the log" 0 "$(warnings)" "$protocol"
 }
 
 # Hint: ulimit -n, PIPE_BUF, one write(2) a line: count what is lost, and where: writer, FIFO, reader, answer.
@@ -764,13 +813,15 @@ refused() {
 	expect "the summary" "20 writers, 20 without a fault" "$(<summary)" "$protocol"
 }
 
+# Hint: Keep the FIFO open between reads: once all have closed it, what was still in it is lost (POSIX, close). And log
+# every result, also the same one again.
 @test "20 writers x 500 commands without an ID: each one's result is in the log" {
 	idle_daemon
 	fifo mute repeatd.ctl 20 500 'level info' >summary
 	exits 0 repeatctl status
 	expect "results in the log" 10000 \
 		"$(cut -d ' ' -f 3- repeatd.log | sort | uniq -c | sort -rn | awk '{ print $1; exit }')" "$protocol"
-	expect "warning lines" 0 "$(warnings)" "$protocol"
+	expect "warning lines in the log" 0 "$(warnings)" "$protocol"
 }
 
 # == Rubbish on the line ==
@@ -779,8 +830,8 @@ refused() {
 # costs_one_warning WHAT: the line just sent costs one warning line, and the next command is served.
 costs_one_warning() {
 	exits 0 repeatctl status
-	wait_until 5 warned
-	expect "warning lines for $1" 1 "$(warnings)" "$rubbish"
+	wait_until 5 a_warning_is_logged
+	expect "warning lines in the log for $1" 1 "$(warnings)" "$rubbish"
 	expect "control characters in the log" 0 "$(LC_ALL=C tr -dc '\000-\011\013-\037\177' <repeatd.log | wc -c)" "$rubbish"
 	exits 0 repeatctl status
 }
@@ -789,19 +840,19 @@ costs_one_warning() {
 	idle_daemon
 	fifo piecewise repeatd.ctl slow status 0.01 >answer
 	expect "first line of the answer" ok "$(head -n 1 answer)" "$rubbish"
-	expect "warning lines" 0 "$(warnings)" "$rubbish"
+	expect "warning lines in the log" 0 "$(warnings)" "$rubbish"
 }
 
 # Hint: A timer of a second for what has no newline: then it is thrown away, with one warning.
 @test "a line whose newline never comes is thrown away after a second with one warning, and the next one is whole" {
 	idle_daemon
 	printf pause >repeatd.ctl
-	wait_until 4 warned
+	wait_until 4 a_warning_is_logged
 	echo 'interval 4321.5' >repeatd.ctl
 	exits 0 repeatctl status
 	expect_like "the status" '4321\.5' "$out" "$rubbish"
 	! paused || fail "half a line was obeyed" "  see:      $rubbish"
-	expect "warning lines" 1 "$(warnings)" "$rubbish"
+	expect "warning lines in the log" 1 "$(warnings)" "$rubbish"
 }
 
 # Hint: repeatctl may send a newline first: an empty line harms nobody.
@@ -823,6 +874,7 @@ costs_one_warning() {
 	costs_one_warning "a line of 5000 bytes"
 }
 
+# Hint: The newline counts, and so do the blanks at the end: measure the line before you cut anything off.
 @test "a line of PIPE_BUF bytes and one costs one warning line and is not obeyed" {
 	idle_daemon
 	printf '%-4096s\n' 'pause' >line
@@ -846,15 +898,19 @@ costs_one_warning() {
 	! paused || fail "its end was obeyed" "  see:      $rubbish"
 }
 
+# Hint: You have warned when it became too long: the timer for a missing newline has nothing to add.
 @test "an overlong line without its newline costs one warning line" {
 	idle_daemon
 	head -c 50000 /dev/zero | tr '\0' x >line
 	cat line >repeatd.ctl
-	wait_until 3 warned
-	for_a_while 1200 same warnings 1
+	wait_until 3 a_warning_is_logged
+	for_a_while 1200 same warnings 1 ||
+		fail "warning lines in the log, after 1.2 s" "  expected: 1" "  came:     $(warnings)" "  see:      $rubbish"
 	costs_one_warning "the line"
 }
 
+# Hint: To C the line ends at the NUL, and many a shell's read drops it: 'pause' is left. Look for it before all else:
+# memchr(3), with the length that read(2) gave you.
 @test "a line with a NUL costs one warning line and is not obeyed" {
 	idle_daemon
 	printf 'pause\0\n' >repeatd.ctl
@@ -862,12 +918,15 @@ costs_one_warning() {
 	! paused || fail "it was obeyed up to the NUL" "  see:      $rubbish"
 }
 
+# Hint: strlen(3) says 0, as of an empty line. How long it is you know from read(2).
 @test "a line of NULs costs one warning line" {
 	idle_daemon
 	printf '\0\0\0\0\0\n' >repeatd.ctl
 	costs_one_warning "NULs"
 }
 
+# Hint: In the log, control characters of strangers come out as \x1b and the like, tab and DEL, too. And there is a %s
+# in it: never give it to printf(3) as the format.
 @test "a line of binary noise costs one warning line and cannot spoil the log" {
 	idle_daemon
 	printf '\001\033[2J\377\376\200@\t\r\007 %%s%%n\b\n' >repeatd.ctl
@@ -895,7 +954,7 @@ costs_one_warning() {
 	wait_until 5 more_lines_than 0 beats
 	count=$(lines beats)
 	wait_until 5 more_lines_than $((count + 3)) beats
-	within 4000 exits 0 "${limited[@]}" repeatctl -t 60 status
+	within 4000 exits 0 limited repeatctl -t 60 status
 	kill -TERM "$pid"
 	wait_until 5 dead "$pid"
 }
@@ -904,6 +963,8 @@ costs_one_warning() {
 # When the last writer leaves, a FIFO is at its end for good, and poll(2) says POLLHUP again and again. Who else could
 # hold the write end open? fifo(7). top shows whether you spin.
 
+# Hint: Many ticks: the last writer has left, and poll(2) says POLLHUP without end. Who else could hold the write end
+# open? fifo(7). Few ticks, many wake-ups: a loop that looks every so often, where it could sleep until something comes.
 @test "no CPU is used once a writer has left" {
 	local ticks switches
 	idle_daemon
@@ -921,11 +982,12 @@ costs_one_warning() {
 			"  came:     $ticks ticks, $switches wake-ups" "  see:      $rubbish"
 }
 
+# Hint: After EAGAIN do not try again at once: poll(2) says POLLOUT when there is room. For half a line there is a
+# timer, and until then nothing to do.
 @test "no CPU is used while a partial line waits, nor while a client does not read" {
 	local ticks
 	idle_daemon
-	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 3
-	wait_until 5 says ready deaf.out
+	deaf_clients 3
 	printf 'pau' >repeatd.ctl
 	ticks=$(($(stat_field "$pid" 14) + $(stat_field "$pid" 15)))
 	for_a_while 800 true
@@ -940,52 +1002,49 @@ costs_one_warning() {
 
 @test "a client that never reads delays nobody" {
 	idle_daemon
-	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 1
-	wait_until 5 says ready deaf.out
-	within 2000 exits 0 "${limited[@]}" repeatctl -t 60 status
+	deaf_clients 1
+	within 2000 exits 0 limited repeatctl -t 60 status
 }
 
 @test "a hundred clients that never read delay nobody" {
 	idle_daemon
-	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 100
-	wait_until 10 says ready deaf.out
-	within 2000 exits 0 "${limited[@]}" repeatctl -t 60 status
+	deaf_clients 100
+	within 2000 exits 0 limited repeatctl -t 60 status
 }
 
 @test "clients that never read do not delay the beats" {
 	local count
 	serve -i 0.1 start sh -c "echo ran >>'$PWD/beats'"
-	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 10
-	wait_until 5 says ready deaf.out
+	deaf_clients 10
 	count=$(lines beats)
 	within 2500 wait_until 5 more_lines_than $((count + 5)) beats
 }
 
+# Hint: Without -t repeatctl waits for 5 seconds. The daemon gives a client that takes nothing of its answer as long,
+# then closes its FIFO: a timer for each of them.
 @test "both sides lose patience with the other: repeatctl after 5 seconds, the daemon after a while" {
 	local begin took
 	mkdir other
 	idle_daemon
 	exits 0 repeatd -p other/pid -o other/log -c other/ctl -i 3600 start true
-	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 1
-	wait_until 5 says ready deaf.out
-	wait_until 5 holds repeatd.ctl.deaf
+	deaf_clients 1
+	wait_until 5 daemon_holds repeatd.ctl.deaf
 	kill -STOP "$(<other/pid)"
 	begin=$(now_ms)
-	exits 4 "${limited[@]}" repeatctl -c other/ctl status
+	exits 4 limited repeatctl -c other/ctl status
 	took=$(($(now_ms) - begin))
 	((took >= 4900 && took <= 7000 * SLOWER)) ||
 		fail "time of repeatctl without -t" "  expected: 5000 ms and little more" "  came:     $took ms" "  see:      $control"
-	wait_until 15 lets_go repeatd.ctl.deaf
+	wait_until 15 daemon_lets_go_of repeatd.ctl.deaf
 }
 
 # Hint: EPIPE in write(2), and SIGPIPE if you do not ignore it; POLLERR in poll(2) tells before you write.
 @test "a client that dies is dropped at once" {
 	idle_daemon
-	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 1
-	wait_until 5 says ready deaf.out
-	wait_until 5 holds repeatd.ctl.deaf
+	deaf_clients 1
+	wait_until 5 daemon_holds repeatd.ctl.deaf
 	kill -KILL "$job"
-	wait_until 2 lets_go repeatd.ctl.deaf
+	wait_until 2 daemon_lets_go_of repeatd.ctl.deaf
 	exits 0 repeatctl status
 }
 
@@ -996,41 +1055,43 @@ costs_one_warning() {
 	expect "the late answer" "$(<expected)" "$(<answer)" "$clients"
 }
 
+# Hint: Who writes where nobody reads any more dies of SIGPIPE, unless it is ignored: then write(2) says EPIPE. If the
+# client was gone before you opened its FIFO, open(2) says ENXIO or ENOENT.
 @test "clients that go away before their answer do no harm" {
 	idle_daemon
 	fifo hasty repeatd.ctl 200
 	exits 0 repeatctl status
-	expect "the daemon" "$pid" "$(<repeatd.pid)" "$clients"
-	wait_until 3 lets_go repeatd.ctl.gone
+	expect "pid in repeatd.pid" "$pid" "$(<repeatd.pid)" "$clients"
+	wait_until 3 daemon_lets_go_of repeatd.ctl.gone
 }
 
 @test "a client that died and left its FIFO behind does not hang the daemon" {
 	idle_daemon
 	mkfifo -m 600 repeatd.ctl.dead # nobody reads it
 	echo '@dead status' >repeatd.ctl
-	within 2500 exits 0 "${limited[@]}" repeatctl -t 2 status
+	within 2500 exits 0 limited repeatctl -t 2 status
 }
 
+# Hint: At its end the daemon closes what is still unanswered, and waits for no reader.
 @test "stop does not wait for a client that never reads" {
 	idle_daemon
-	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf 1
-	wait_until 5 says ready deaf.out
+	deaf_clients 1
 	within 2500 exits 0 repeatd -t 60 stop
 }
 
 # == Repeatctl ==
-# Open the FIFO to write with O_NONBLOCK: ENXIO means that nobody reads, fifo(7). A file that is no FIFO is never written to.
-# No daemon is exit 3, and at once.
+# Open the FIFO to write with O_NONBLOCK: ENXIO means that nobody reads, fifo(7). A file that is no FIFO is never
+# written to. No daemon is exit 3, and at once.
 
 @test "without a daemon repeatctl is through at once with exit code 3" {
-	within 1500 exits 3 "${limited[@]}" repeatctl -t 60 status
+	within 1500 exits 3 limited repeatctl -t 60 status
 	expect_like "the message" '^repeatctl: .*repeatd\.ctl.*: .+' "$err" "$control"
 	expect "files left behind" "" "$(replies)" "$control"
 }
 
 @test "a leftover FIFO that nobody reads is exit code 3 at once" {
 	mkfifo -m 600 repeatd.ctl
-	within 1500 exits 3 "${limited[@]}" repeatctl -t 60 status
+	within 1500 exits 3 limited repeatctl -t 60 status
 	expect_like "the message" '^repeatctl: .*repeatd\.ctl.*: .+' "$err" "$control"
 	expect "files left behind" "" "$(replies)" "$control"
 }
@@ -1040,13 +1101,13 @@ costs_one_warning() {
 	kill -KILL "$pid"
 	wait_until 5 dead "$pid"
 	is_fifo repeatd.ctl
-	within 1500 exits 3 "${limited[@]}" repeatctl -t 60 status
+	within 1500 exits 3 limited repeatctl -t 60 status
 	expect "files left behind" "" "$(replies)" "$control"
 }
 
 @test "repeatctl does not write to a regular file under the FIFO's name" {
 	echo precious >repeatd.ctl
-	within 1500 exits 3 "${limited[@]}" repeatctl -t 60 status
+	within 1500 exits 3 limited repeatctl -t 60 status
 	expect_like "the message" '^repeatctl: .*repeatd\.ctl.*: .+' "$err" "$control"
 	expect "the file's text" precious "$(<repeatd.ctl)" "$control"
 	expect "files left behind" "" "$(replies)" "$control"
@@ -1065,7 +1126,7 @@ costs_one_warning() {
 	idle_daemon
 	kill -STOP "$pid"
 	begin=$(now_ms)
-	exits 4 "${limited[@]}" repeatctl -t 0.4 status
+	exits 4 limited repeatctl -t 0.4 status
 	took=$(($(now_ms) - begin))
 	expect_like "the message" '^repeatctl: .+' "$err" "$control"
 	((took >= 390 && took <= 2500 * SLOWER)) ||
@@ -1073,6 +1134,8 @@ costs_one_warning() {
 	expect "files left behind" "" "$(replies)" "$control"
 }
 
+# Hint: When the daemon goes on, it finds two commands whose askers have gone, and their FIFOs with them. ENOENT or
+# ENXIO from open(2) is nothing to end, or to wait, for.
 @test "a daemon that was asked in vain still serves the next one" {
 	idle_daemon
 	kill -STOP "$pid"
@@ -1087,11 +1150,11 @@ costs_one_warning() {
 	idle_daemon
 	kill -STOP "$pid"
 	background ctl.out repeatctl -t 0.5 status
-	wait_until 5 waiting
+	wait_until 5 a_reply_fifo_is_there
 	kill -KILL "$pid"
 	code=0
 	within 3500 wait "$job" || code=$?
-	expect_like "exit code" '^[34]$' "$code" "$control"
+	expect_like "exit code of: repeatctl -t 0.5 status" '^[34]$' "$code" "$control"
 	expect "files left behind" "" "$(replies)" "$control"
 }
 
@@ -1099,22 +1162,24 @@ costs_one_warning() {
 	idle_daemon
 	kill -STOP "$pid"
 	fifo fill repeatd.ctl
-	within 2500 exits 4 "${limited[@]}" repeatctl -t 0.3 status
+	within 2500 exits 4 limited repeatctl -t 0.3 status
 	expect "files left behind" "" "$(replies)" "$control"
 	kill -CONT "$pid"
 	exits 0 repeatctl status
 }
 
+# Hint: EAGAIN means full, not gone: poll(2) for POLLOUT with what is left of -t, then write the whole line again.
 @test "repeatctl waits, up to -t, for room in a full FIFO" {
 	idle_daemon
 	kill -STOP "$pid"
 	fifo fill repeatd.ctl
 	background ctl.out repeatctl -t 20 status
-	for_a_while 200 alive "$job"
+	for_a_while 200 alive "$job" || fail "repeatctl -t 20 status, with the FIFO full" "  expected: waits" \
+		"  came:     has ended" "  stderr:   $(<ctl.out.err)" "  see:      $control"
 	kill -CONT "$pid"
 	code=0
 	wait "$job" || code=$?
-	expect "exit code" 0 "$code" "$control"
+	expect "exit code of: repeatctl -t 20 status" 0 "$code" "$control"
 	expect_like "the answer" '(^|.)state: ' "$(<ctl.out)" "$control"
 }
 
@@ -1129,10 +1194,12 @@ costs_one_warning() {
 @test "an answer that stops half way is exit code 4 at -t" {
 	background daemon.out python3 "$ROOT/tests/lib/fifo.py" mumble repeatd.ctl
 	wait_until 5 says ready daemon.out
-	within 2500 exits 4 "${limited[@]}" repeatctl -t 0.3 status
+	within 2500 exits 4 limited repeatctl -t 0.3 status
 	expect "files left behind" "" "$(replies)" "$control"
 }
 
+# Hint: Read until read(2) returns 0: one read gives what is in the pipe just now. And write all of each piece: write(2)
+# may take only a part of it.
 @test "repeatctl prints an answer of megabytes whole" {
 	background daemon.out python3 "$ROOT/tests/lib/fifo.py" daemon repeatd.ctl 4000000
 	wait_until 5 says ready daemon.out
@@ -1149,7 +1216,7 @@ costs_one_warning() {
 	idle_daemon
 	kill -STOP "$pid"
 	background ctl.out repeatctl -t 60 status
-	wait_until 5 waiting
+	wait_until 5 a_reply_fifo_is_there
 	expect_like "its name" '^\./repeatd\.ctl\.[A-Za-z0-9]{1,32}$' "$(replies)" "$control"
 	expect "what it is" "fifo 600" "$(stat -c '%F %a' repeatd.ctl.*)" "$control"
 }
@@ -1172,7 +1239,7 @@ costs_one_warning() {
 	kill -STOP "$pid"
 	for signal in TERM INT HUP QUIT ALRM USR1 USR2; do
 		background ctl.out repeatctl -t 60 status
-		wait_until 5 waiting
+		wait_until 5 a_reply_fifo_is_there
 		kill -"$signal" "$job"
 		wait_until 3 dead "$job" || fail "repeatctl" "  expected: ends by $signal" "  came:     it lives" "  see:      $control"
 		expect "files left behind after $signal" "" "$(replies)" "$control"
@@ -1186,20 +1253,22 @@ costs_one_warning() {
 	idle_daemon
 	kill -STOP "$pid"
 	background ctl.out repeatctl -t 60 status
-	wait_until 5 waiting
+	wait_until 5 a_reply_fifo_is_there
 	kill -PIPE "$job" # it may die of it or wait on
 	kill -CONT "$pid"
 	wait_until 5 dead "$job"
 	expect "files left behind" "" "$(replies)" "$control"
 }
 
+# Hint: A signal may come right after mkfifo(3): be ready for it before. Blocked until you wait, in ppoll(2) or
+# pselect(2), it cannot come in between.
 @test "the reply FIFO is gone whenever the signal comes" {
 	local moment
 	idle_daemon
 	for moment in 001 001 002 002 003 003 004 005 006 008 010 015; do
 		timeout -s TERM "0.$moment" repeatctl help >answer 2>&1 3>&- 4>&- || true
 	done
-	wait_until 3 swept
+	wait_until 3 no_reply_fifo_is_left
 	exits 0 repeatctl status
 }
 
@@ -1233,15 +1302,20 @@ costs_one_warning() {
 	expect "files left behind" "" "$(replies)" "$control"
 }
 
+# Hint: Do all of them have an ID of their own? The time in seconds, or rand(3) that was seeded with it, is the same for
+# many. The process ID is not, and mkfifo(3) says EEXIST.
 @test "twenty repeatctl at the same time are all answered" {
-	local jobs=() each
+	local jobs=() each end
 	idle_daemon
 	for each in {1..20}; do
 		background "answer$each" repeatctl -t 30 status
 		jobs+=("$job")
 	done
-	for each in "${jobs[@]}"; do
-		wait "$each" || fail "exit code of one of them" "  expected: 0" "  came:     $?" "  see:      $control"
+	for each in {1..20}; do
+		end=0
+		wait "${jobs[each - 1]}" || end=$?
+		((end == 0)) || fail "exit code of repeatctl, number $each of 20" "  expected: 0" "  came:     $end" \
+			"  stderr:   $(<"answer$each.err")" "  see:      $control"
 	done
 	expect "answers" 20 "$(cat answer* | grep -c '^state: ')" "$control"
 	expect "files left behind" "" "$(replies)" "$control"
@@ -1253,8 +1327,10 @@ costs_one_warning() {
 
 @test "a newline in an argument is not a second command" {
 	idle_daemon
-	repeatctl status $'x\nstop' >answer 2>&1 3>&- 4>&- && fail "exit code" "  expected: not 0" "  came:     0" "  see:      $control"
-	repeatctl $'status\nstop' >answer 2>&1 3>&- 4>&- && fail "exit code" "  expected: not 0" "  came:     0" "  see:      $control"
+	repeatctl status $'x\nstop' >answer 2>&1 3>&- 4>&- &&
+		fail "exit code of: repeatctl status \$'x\\nstop'" "  expected: not 0" "  came:     0" "  see:      $control"
+	repeatctl $'status\nstop' >answer 2>&1 3>&- 4>&- &&
+		fail "exit code of: repeatctl \$'status\\nstop'" "  expected: not 0" "  came:     0" "  see:      $control"
 	exits 0 repeatctl status
 	alive "$pid" || fail "the second line was obeyed" "  see:      $control"
 }
@@ -1263,10 +1339,13 @@ costs_one_warning() {
 calls_of_repeatctl() {
 	needs_strace
 	ASAN_OPTIONS=detect_leaks=0 strace -s 9999 -y -e trace="$1" -o calls repeatctl status >answer 2>&1 3>&- 4>&- ||
-		fail "repeatctl under strace" "$(<answer)"
-	grep -E '^(open|openat|write|writev|pwrite64)\(.*repeatd\.ctl' calls
+		fail "repeatctl status under strace" "  expected: exit code 0" "  came:     $(<answer)"
+	grep -E '^(open|openat|write|writev|pwrite64)\(.*repeatd\.ctl' calls ||
+		fail "calls of repeatctl itself that have to do with ./repeatd.ctl" "  expected: some of: $1" "  came:     none"
 }
 
+# Hint: Put the line together first, then one write(2). Buffered output may cut it in two: strace -e trace=write shows
+# it.
 @test "repeatctl gives its command in a single write" {
 	idle_daemon
 	calls_of_repeatctl write,writev,pwrite64 >seen
@@ -1274,22 +1353,28 @@ calls_of_repeatctl() {
 	expect "how many" 1 "$(wc -l <seen)" "$protocol"
 }
 
+# Hint: The daemon opens your FIFO with O_NONBLOCK: if you have not opened it for reading by then, it gets ENXIO, and
+# you no answer.
 @test "repeatctl listens to its own FIFO before it asks" {
 	local asked heard
 	idle_daemon
 	calls_of_repeatctl open,openat,write,writev >seen
 	heard=$(grep -nE '^open.*repeatd\.ctl\.[A-Za-z0-9]+"?.*O_RD' seen | head -n 1 | cut -d: -f1)
 	asked=$(grep -nE '^write.*@' seen | head -n 1 | cut -d: -f1)
-	[[ -n $heard && -n $asked ]] || fail "not seen how it asks and listens" "$(<seen)"
-	((heard < asked)) || fail "it asks before it listens" "$(<seen)" "  see:      $control"
+	[[ -n $heard && -n $asked ]] || fail "calls of repeatctl" \
+		"  expected: opens ./repeatd.ctl.ID for reading, writes @ID" "  came:     $(<seen)"
+	((heard < asked)) || fail "calls of repeatctl" "  expected: opens ./repeatd.ctl.ID for reading before it writes" \
+		"  came:     $(<seen)" "  see:      $control"
 }
 
 @test "a command too long for one line is refused by repeatctl itself" {
 	idle_daemon
-	within 2500 exits 2 "${limited[@]}" repeatctl -t 60 "$(head -c 5000 /dev/zero | tr '\0' x)"
-	expect "warning lines of the daemon" 0 "$(warnings)" "$control"
+	within 2500 exits 2 limited repeatctl -t 60 "$(head -c 5000 /dev/zero | tr '\0' x)"
+	expect "warning lines in the daemon's log" 0 "$(warnings)" "$control"
 }
 
+# Hint: Look at all options before you look for a daemon. In -t, take digits and decimals to the end of the word:
+# strtod(3) takes more.
 @test "bad usage of repeatctl is exit code 2, with or without a daemon" {
 	exits 2 repeatctl
 	exits 2 repeatctl -Z status
@@ -1298,24 +1383,27 @@ calls_of_repeatctl() {
 	exits 2 repeatctl -t soon status
 	exits 2 repeatctl -t -1 status
 	exits 2 repeatctl -t 1e3 status
-	expect_like "the message" '^repeatctl: .+' "$err" "$control"
+	expect_like "stderr of: repeatctl -t 1e3 status" '^repeatctl: .+' "$err" "$control"
 	idle_daemon
 	exits 2 repeatctl
 	exits 2 repeatctl -Z status
 }
 
+# Hint: To ask for help is no mistake: stdout, exit code 0, and no daemon is needed.
 @test "repeatctl -h prints help on stdout" {
 	exits 0 repeatctl -h
 	expect_like "the help" 'repeatctl.*-c.*-t' "${out//$'\n'/ }" "$control"
-	expect "stderr" "" "$err" "$control"
+	expect "stderr of: repeatctl -h" "" "$err" "$control"
 }
 
+# Hint: Stdout, exit code 0, and no daemon is needed.
 @test "repeatctl -V prints a version on stdout" {
 	exits 0 repeatctl -V
 	expect_like "the version" '[0-9]' "$out" "$control"
-	expect "stderr" "" "$err" "$control"
+	expect "stderr of: repeatctl -V" "" "$err" "$control"
 }
 
+# Hint: An option that -h does not tell of is there for nobody but you.
 @test "repeatd -h tells of -c" {
 	exits 0 repeatd -h
 	expect_like "the help" '-c' "$out" "$control"
@@ -1324,6 +1412,8 @@ calls_of_repeatctl() {
 # stuck PID: it sleeps, and its standard output is the FIFO full. (A shell that opens it is not there yet.)
 stuck() { [[ $(readlink "/proc/$1/fd/1") == */full && $(stat_field "$1" 3) == S && -z $(replies) ]]; }
 
+# Hint: Remove the FIFO's name with the first byte of the answer. Then there is nothing left to clean up: let signals do
+# again what they always do, for write(2) to stdout may wait for ever.
 @test "a signal ends repeatctl although nobody takes its output" {
 	idle_daemon
 	mkfifo full
@@ -1352,9 +1442,10 @@ usurp() {
 
 # comes_back [INODE]: within two seconds or a beat there is a new FIFO that is served; the log tells.
 comes_back() {
-	wait_until 3 new_fifo "$@"
+	wait_until 3 new_fifo "$@" 2>/dev/null || fail "./repeatd.ctl after 3 s" "  expected: a new FIFO with mode 0600" \
+		"  came:     $(stat -c '%F %a' repeatd.ctl 2>&1)" "  see:      $replaced"
 	exits 0 repeatctl status
-	expect "the daemon" "$pid" "$(<repeatd.pid)" "$replaced"
+	expect "pid in repeatd.pid" "$pid" "$(<repeatd.pid)" "$replaced"
 	expect_like "the log" 'repeatd\.ctl' "$(grep -E '^[^ ]* (warning|error|info) ' repeatd.log)" "$replaced"
 }
 
@@ -1376,6 +1467,7 @@ comes_back() {
 	expect_like "status" 'state: +paused' "$(repeatctl status)" "$replaced"
 }
 
+# Hint: A file that was moved has the same inode, and as many names as before: only a look at its old name tells.
 @test "a FIFO that was moved away is made again" {
 	serve -i 1 start true
 	mv repeatd.ctl elsewhere
@@ -1400,6 +1492,7 @@ comes_back() {
 	expect "the file's text" precious "$(<repeatd.ctl)" "$replaced"
 }
 
+# Hint: Nothing of yours is left there to be told of: try to make the FIFO again every so often, by a timer.
 @test "when the regular file in the FIFO's place is gone again, the FIFO is made again" {
 	serve -i 0.2 start true
 	usurp
@@ -1408,6 +1501,8 @@ comes_back() {
 	comes_back
 }
 
+# Hint: Before unlink(2), look whether that name still leads to the FIFO that you hold: lstat(2), fstat(2), st_dev and
+# st_ino.
 @test "at its end the daemon leaves a regular file in the FIFO's place alone" {
 	serve -i 0.2 start true
 	usurp
@@ -1416,6 +1511,8 @@ comes_back() {
 	expect "the file's text" precious "$(<repeatd.ctl)" "$replaced"
 }
 
+# Hint: Before unlink(2), look whether that name still leads to the FIFO that you hold: lstat(2), fstat(2), st_dev and
+# st_ino.
 @test "at its end the daemon leaves a FIFO alone that is not the one it made" {
 	idle_daemon
 	kill -STOP "$pid"

@@ -56,7 +56,8 @@ def hear(fd):
     while True:
         left = deadline - time.monotonic()
         if left <= 0 or not poll.poll(left * 1000):
-            raise TimeoutError("no end of the answer; so far: %r" % answer[:200])
+            raise TimeoutError("no end of the answer; what came of it: '%s'" %
+                               answer[:200].decode(errors="backslashreplace"))
         try:
             part = os.read(fd, 65536)
         except BlockingIOError:
@@ -291,7 +292,10 @@ def main():
         "daemon": daemon, "mumble": mumble, "break_off": break_off, "socket": leave_socket,
     }
     signal.alarm(int(2 * PATIENCE))  # whatever hangs, we do not
-    jobs[sys.argv[1]](*sys.argv[2:])
+    try:
+        jobs[sys.argv[1]](*sys.argv[2:])
+    except (OSError, subprocess.CalledProcessError) as why:  # for a person, who did not write this program
+        sys.exit("the test's own client (fifo.py %s): %s" % (sys.argv[1], why))
 
 
 main()
