@@ -23,6 +23,15 @@ pulling_slowly() {
 	wait_until 20 holding 500000
 }
 
+# first_pass_over: starts the daemon, and its first pass is over; that one has brought from/first. State 'idle' alone
+# would not say it: between the end of start and its first pass the daemon is idle, too, and answers already.
+first_pass_over() {
+	echo first >from/first
+	leech 0 start
+	wait_until 10 exists to/first
+	wait_until 10 field_like state idle
+}
+
 # == Leecherctl ==
 # The daemon answers between all else, also while rsync runs: one loop. Percent and rate come from what
 # rsync tells while it works: rsync(1), --info=progress2.
@@ -81,8 +90,7 @@ pulling_slowly() {
 }
 
 @test "leecherctl now makes a pass at once" {
-	leech 0 start
-	wait_until 10 field_like state idle
+	first_pass_over
 	echo hello >from/x
 	ctl 0 now
 	wait_until 10 exists to/x
@@ -111,8 +119,7 @@ pulling_slowly() {
 }
 
 @test "while it is paused nothing is pulled, and resume makes up for it" {
-	leech 0 start
-	wait_until 10 field_like state idle
+	first_pass_over
 	ctl 0 pause
 	echo hello >from/x
 	config daemon.interval=0.05
@@ -160,6 +167,7 @@ pulling_slowly() {
 	for name in bad1 bad2 bad3; do echo "$name" >"from/$name"; done
 	leech 0 start
 	wait_until 10 item_is bad3 failed
+	wait_until 10 field_like state idle
 	for _ in 1 2 3 4; do
 		ctl 0 now
 		wait_until 10 field_like state idle
@@ -196,8 +204,7 @@ pulling_slowly() {
 
 @test "reload takes up the new configuration" {
 	echo hello >from/x.part
-	leech 0 start
-	wait_until 10 field_like state idle
+	first_pass_over
 	config source.ignore='*.tmp'
 	ctl 0 reload
 	ctl 0 now
