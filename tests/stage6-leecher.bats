@@ -172,6 +172,7 @@ teardown() { clean_up; }
 	mv to/.leecher/leecher.log old.log
 	kill -HUP "$pid"
 	wait_until 5 exists to/.leecher/leecher.log
+	ctl 0 status # so that what it has to say about HUP is in the log by now
 	had=$(wc -l <to/.leecher/leecher.log)
 	kill -USR1 "$pid"
 	wait_until 5 logged 'idle|status'
