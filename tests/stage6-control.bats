@@ -23,6 +23,15 @@ pulling_slowly() {
 	wait_until 20 holding 500000
 }
 
+# first_pass_over: starts the daemon, and its first pass is over; that one has brought from/first. State 'idle' alone
+# would not say it: between the end of start and its first pass the daemon is idle, too, and answers already.
+first_pass_over() {
+	echo first >from/first
+	leech 0 start
+	wait_until 10 exists to/first
+	wait_until 10 field_like state idle
+}
+
 # == Leecherctl ==
 # The daemon answers between all else, also while rsync runs: one loop. Percent and rate come from what
 # rsync tells while it works: rsync(1), --info=progress2.
@@ -37,6 +46,7 @@ pulling_slowly() {
 	for key in 'done' failed parked; do expect "$key" 0 "$(field "$key")"; done
 }
 
+# Hint: The counts are those of the whole ledger, not of this pass. Idle means that no pass runs.
 @test "leecherctl status is idle between the passes, and counts what is done" {
 	echo hello >from/x
 	leech 0 start
@@ -45,6 +55,7 @@ pulling_slowly() {
 	expect "done" 1 "$(field 'done')"
 }
 
+# Hint: One item, one line: state, size, two blanks, name. So a newline in a name must come out as \x0a.
 @test "leecherctl items prints the ledger: state, size and name, a line each" {
 	choosy_rsync
 	printf 123456 >from/x
@@ -59,6 +70,7 @@ pulling_slowly() {
 	expect_like "the odd one" 'new\\x0aline' "$out"
 }
 
+# Hint: list asks the source as a pass does, looks up each name in the ledger, and writes nothing.
 @test "leecher list shows how each item stands here, and pulls nothing" {
 	choosy_rsync
 	printf 123456 >from/old
@@ -73,6 +85,8 @@ pulling_slowly() {
 	expect "what is there" 'old' "$(published | sed 's/bad.log//; s/^ *//')"
 }
 
+# Hint: list only reads, so it needs no lock; if the ledger is being written just now, it waits:
+# sqlite3_busy_timeout. rsync writes sizes for people, unless it is told otherwise: rsync(1), --human-readable.
 @test "leecher list works while the daemon pulls" {
 	pulling_slowly
 	leech 0 list
@@ -80,16 +94,18 @@ pulling_slowly() {
 	expect_like "small" $'(^|\n)new +100 B  small($|\n)' "$out"
 }
 
+# Hint: The next pass by the clock is minutes away. A now that comes while a pass runs must not be lost: it asks for
+# one more.
 @test "leecherctl now makes a pass at once" {
-	leech 0 start
-	wait_until 10 field_like state idle
+	first_pass_over
 	echo hello >from/x
 	ctl 0 now
 	wait_until 10 exists to/x
 }
 
 # == Leecherctl ==
-# Pause and cancel end rsync's whole group, TERM first, and keep what is here, so that it goes on from there.
+# Pause and cancel end rsync's whole group, TERM first. Pause keeps what is here, so that it goes on from there; cancel
+# removes it.
 
 @test "pause lets go of the running transfer, keeps what is here, and resume goes on from there" {
 	pulling_slowly
@@ -110,22 +126,25 @@ pulling_slowly() {
 	expect "failed" 0 "$(field failed)"
 }
 
+# Hint: While it is paused the interval may end and a reload may come: neither begins a pass. resume makes one at
+# once.
 @test "while it is paused nothing is pulled, and resume makes up for it" {
-	leech 0 start
-	wait_until 10 field_like state idle
+	first_pass_over
 	ctl 0 pause
 	echo hello >from/x
 	config daemon.interval=0.05
 	ctl 0 reload
-	for _ in 1 2 3 4 5 6; do
+	for n in 1 2 3 4 5 6; do
 		ctl 0 status
-		expect_like "state" 'state: *paused' "$out"
+		expect_like "status after the reload, look $n of 6" 'state: *paused' "$out"
 	done
 	gone to/x
 	ctl 0 resume
 	wait_until 10 exists to/x
 }
 
+# Hint: Only this item is let go of, and the pass goes on to the next. It is parked, which the ledger must know
+# before somebody asks for another pass.
 @test "cancel stops the transfer of an item, and the next one is served" {
 	pulling_slowly
 	ctl 0 cancel big
@@ -134,7 +153,7 @@ pulling_slowly() {
 	ctl 0 now
 	wait_until 10 field_like state idle
 	gone to/big
-	[[ $(item_state big) != @(done|pulling|new) ]]
+	expect "state of big" parked "$(item_state big)"
 	config
 	ctl 0 reload
 	ctl 0 retry big
@@ -151,7 +170,7 @@ pulling_slowly() {
 	leech 0 start
 	for command in cancel retry forget; do
 		ctl 1 "$command" nothing
-		expect_like "the words" '^leecherctl: .*nothing' "$err"
+		expect_like "the words of $command" '^leecherctl: .*nothing' "$err"
 	done
 }
 
@@ -160,6 +179,7 @@ pulling_slowly() {
 	for name in bad1 bad2 bad3; do echo "$name" >"from/$name"; done
 	leech 0 start
 	wait_until 10 item_is bad3 failed
+	wait_until 10 field_like state idle
 	for _ in 1 2 3 4; do
 		ctl 0 now
 		wait_until 10 field_like state idle
@@ -174,6 +194,8 @@ pulling_slowly() {
 	wait_until 10 exists to/bad3
 }
 
+# Hint: A name goes to the daemon byte for byte, though a command is one line and its words are parted by blanks:
+# how does yours write a blank, a newline, a byte that is not UTF-8?
 @test "forget lets an item be pulled again" {
 	for name in 'a b' $'new\nline' $'\xff[x]\\'; do
 		echo "$name" >from/"$name"
@@ -196,8 +218,7 @@ pulling_slowly() {
 
 @test "reload takes up the new configuration" {
 	echo hello >from/x.part
-	leech 0 start
-	wait_until 10 field_like state idle
+	first_pass_over
 	config source.ignore='*.tmp'
 	ctl 0 reload
 	ctl 0 now
@@ -219,8 +240,11 @@ pulling_slowly() {
 }
 
 # == Leecherctl ==
-# These are stage 5's commands and its protocol; the chapter of that stage explains them.
+# A command is one line in the FIFO leecher.ctl, and its answer comes in a FIFO that the asker has made: fifo(7). To
+# open a FIFO may mean to wait for the other side: open(2), O_NONBLOCK.
 
+# Hint: A file that is renamed stays open, and gets what is written. To open the log again by its name, the name
+# must be absolute: the directory is / by now.
 @test "reopen opens the log again after mv" {
 	leech 0 start
 	mv to/.leecher/leecher.log old.log
@@ -228,6 +252,8 @@ pulling_slowly() {
 	wait_until 5 exists to/.leecher/leecher.log
 }
 
+# Hint: The level holds from the command on, for every line that is less grave than it. A word that is no level is
+# refused, and changes nothing.
 @test "level changes what is logged" {
 	leech 0 start
 	ctl 0 level error
@@ -243,20 +269,25 @@ pulling_slowly() {
 	wait_until 10 logged ' debug leecher'
 }
 
+# Hint: One table from which commands are looked up and help is printed cannot forget one.
 @test "help names every command" {
 	leech 0 start
 	ctl 0 help
 	for command in status items now pause resume cancel retry forget reload reopen level stop help; do
-		expect_like "help" "$command" "$out"
+		expect_like "help names $command" "$command" "$out"
 	done
 }
 
+# Hint: Whoever refuses it, leecherctl or the daemon, says which word it was, on stderr, behind the name of
+# leecherctl.
 @test "an unknown command is refused" {
 	leech 0 start
 	exits 1 leecherctl -c leecher.conf frobnicate 2>/dev/null || expect "exit code" 2 "$code"
 	expect_like "the words" '^leecherctl: .*frobnicate' "$err"
 }
 
+# Hint: To open a FIFO for writing waits for a reader; with O_NONBLOCK it fails instead, with ENXIO: open(2). For
+# the answer poll(2) has a time limit. Then remove your own FIFO.
 @test "leecherctl without a daemon is 3 at once, and without an answer 4 at -t" {
 	ctl 3 status
 	expect_like "the words" '^leecherctl: ' "$err"
@@ -269,6 +300,7 @@ pulling_slowly() {
 	expect "FIFOs left" leecher.ctl "$(cd to/.leecher && find . -type p -printf '%P\n')"
 }
 
+# Hint: A line may name no FIFO for an answer, as from echo. It is obeyed all the same.
 @test "a plain line to the FIFO works too" {
 	leech 0 start
 	wait_until 10 field_like state idle
@@ -280,6 +312,7 @@ pulling_slowly() {
 # stop is over when every process of the transfer is: TERM, a grace, KILL for the group, and a second TERM ends the
 # grace at once. What is here is kept.
 
+# Hint: What comes after the answer is what TERM does: the same function, and at its end the pid file goes.
 @test "leecherctl stop ends the daemon" {
 	leech 0 start
 	pid=${out##* }
@@ -315,8 +348,8 @@ pulling_slowly() {
 	wait_until 10 exists deaf
 	before=$(wc -l <to/.leecher/leecher.log)
 	kill -TERM "$pid"
-	more() { (($(wc -l <to/.leecher/leecher.log) > before)) || dead "$pid"; }
-	wait_until 10 more
+	has_logged_or_ended() { (($(wc -l <to/.leecher/leecher.log) > before)) || dead "$pid"; }
+	wait_until 10 has_logged_or_ended
 	kill -TERM "$pid" 2>/dev/null
 	wait_until 3 dead "$pid"
 	wait_until 3 nobody_left
@@ -326,6 +359,8 @@ pulling_slowly() {
 # check tries all that a pass would need and changes nothing: configuration, programs, a login that never asks
 # (ssh(1), BatchMode).
 
+# Hint: Who opens ledger or log in order to write makes them, or touches them: sqlite3_open_v2, SQLITE_OPEN_CREATE.
+# And check needs no lock.
 @test "check says that all is well and changes nothing, daemon or not" {
 	config_shared
 	echo hello >from/x
@@ -345,6 +380,8 @@ pulling_slowly() {
 	expect "TO" '' "$(ls -A to)"
 }
 
+# Hint: check and start must ask the same questions: is TO there, a directory, outside of from? Is the state beside
+# it and a directory, or can it be made?
 @test "check reports a destination that start would refuse, and changes nothing" {
 	local before
 	mkdir from/inside
@@ -352,22 +389,23 @@ pulling_slowly() {
 		"daemon.state=$PWD/leecher.conf/state"; do
 		config "$bad"
 		before=$(find . ! -name .out ! -name .err | sort)
-		leech 1 check
+		leech 1 check || fail "  with:     $bad"
 		expect_like "the words for $bad" $'(^|\n)FAILED +destination [^\n]*: .' "$out"
-		expect "files after check" "$before" "$(find . ! -name .out ! -name .err | sort)"
-		exits 2 leecher -c leecher.conf start
+		expect "files after check with $bad" "$before" "$(find . ! -name .out ! -name .err | sort)"
+		exits 2 leecher -c leecher.conf start || fail "  with:     $bad"
 	done
 }
 
+# Hint: What execvp(3) would do, without doing it: a slash in the name, or a walk along PATH; then access(2), X_OK.
 @test "check reports a program that is missing or cannot be executed" {
 	touch plain
 	for key in source.list report.on_done report.on_failed; do
 		config "$key=$PWD/nothing"
-		leech 1 check
-		said 'nothing.*No such file'
+		leech 1 check || fail "  with:     $key, which is missing"
+		said 'nothing.*No such file' || fail "  with:     $key"
 		config "$key=$PWD/plain"
-		leech 1 check
-		said 'plain.*(Permission denied|not executable|cannot be executed)'
+		leech 1 check || fail "  with:     $key, which is not executable"
+		said 'plain.*(Permission denied|not executable|cannot be executed)' || fail "  with:     $key"
 	done
 	config report.mail=me@example.org report.sendmail="$PWD/nothing"
 	leech 1 check

@@ -26,7 +26,7 @@ untouched() {
 	rm leecher.conf
 	for verb in start stop restart status run once list check; do
 		exits 2 leecher -c leecher.conf "$verb"
-		expect_like "the words" '^leecher: .*leecher\.conf.*No such file' "$err"
+		expect_like "the words of $verb" '^leecher: .*leecher\.conf.*No such file' "$err"
 	done
 	exits 2 leecherctl -c leecher.conf status
 	expect_like "the words" '^leecherctl: .*leecher\.conf.*No such file' "$err"
@@ -34,6 +34,7 @@ untouched() {
 	expect_like "the words" "$PWD/\.config/leecher/leecher\.conf.*No such file" "$err"
 }
 
+# Hint: That open(2) succeeds is not enough: a directory can be opened for reading, and only read(2) says EISDIR.
 @test "an unreadable configuration: exit 2 and why" {
 	if [[ $EUID -eq 0 ]]; then
 		rm leecher.conf
@@ -47,11 +48,11 @@ untouched() {
 	fi
 }
 
-# refused LINE SECTION KEY: every verb that reads it refuses leecher.conf, naming file, line and key.
+# refused LINE SECTION KEY [WHAT]: every verb that reads it refuses leecher.conf, naming file, line and key.
 refused() {
-	once 2
-	expect_like "the words" "^leecher: ([^ ]*/)?leecher\.conf:$1: \[$2\] $3: ." "$err"
-	expect "lines" 1 "$(wc -l <.err)"
+	once 2 || fail "  with:     ${4:-[$2] $3}"
+	expect_like "the words for ${4:-[$2] $3}" "^leecher: ([^ ]*/)?leecher\.conf:$1: \[$2\] $3: ." "$err"
+	expect "lines of stderr for ${4:-[$2] $3}" 1 "$(wc -l <.err)"
 	untouched
 }
 
@@ -75,20 +76,22 @@ refused() {
 	expect_like "the words" '^leecher: ([^ ]*/)?leecher\.conf:1: .' "$err"
 }
 
+# Hint: strtod(3) also takes nan, 0x10, 1e3, a sign and blanks; here a number is digits, with a point among them if
+# need be. A mode is octal, and no more than 0777. Nothing at all is no number, and no yes.
 @test "a bad number, mode or yes: exit 2, file, line and key" {
 	local bad pair key
 	for pair in settle=soon settle=-1 settle=1e3 settle=0x10 settle=nan settle= settle=99999999999999999999 timeout=1s timeout=-0; do
 		printf '[source]\nfrom = %s\n%s\n[destination]\nto = %s\n' "$PWD/from" "$pair" "$PWD/to" >leecher.conf
-		refused 3 source "${pair%%=*}"
+		refused 3 source "${pair%%=*}" "$pair"
 	done
 	for bad in 9 rw-r--r-- 01777777 -1 0888; do
 		printf '[source]\nfrom = %s\n[destination]\nmode = %s\nto = %s\n' "$PWD/from" "$bad" "$PWD/to" >leecher.conf
-		refused 4 destination mode
+		refused 4 destination mode "mode = $bad"
 	done
 	for pair in daemon.interval=often report.markers=perhaps report.markers=es report.markers= report.timeout=x; do
 		config "$pair"
 		key=${pair#*.}
-		refused '[0-9]+' "${pair%%.*}" "${key%%=*}"
+		refused '[0-9]+' "${pair%%.*}" "${key%%=*}" "$pair"
 	done
 }
 
@@ -106,6 +109,8 @@ refused() {
 	refused 4 destination to
 }
 
+# Hint: Which buffer does a line meet on its way to you? inih cuts at INI_MAX_LINE bytes, unless it is told
+# otherwise. What is too long is an error, never the beginning of itself.
 @test "long values are taken whole" {
 	local long
 	long=$(printf '*.none%s ' {1..200})
@@ -126,8 +131,8 @@ refused() {
 	for verb in once start; do
 		code=0
 		leecher -c leecher.conf "$verb" >.out 2>.err 3>&- </dev/null || code=$?
-		[[ $code == [12] ]] || fail "exit code $code"
-		expect_like "the words" "^leecher: .*$PWD/to.*No such file" "$(cat .err)"
+		[[ $code == [12] ]] || fail "exit code of $verb" "  expected: 1 or 2" "  came:     $code" "  stderr:   $(cat .err)"
+		expect_like "the words of $verb" "^leecher: .*$PWD/to.*No such file" "$(cat .err)"
 	done
 	gone to
 	mkdir to
@@ -141,8 +146,9 @@ refused() {
 			leecher -c leecher.conf $verb >$verb.out 2>$verb.err; echo $? >$verb.code
 		done'
 	for verb in once start; do
-		[[ $(cat $verb.code) == [12] ]] || fail "exit code $(cat $verb.code)"
-		expect_like "the words" "^leecher: .*$PWD/to.*Read-only file system" "$(cat $verb.err)"
+		[[ $(cat $verb.code) == [12] ]] || fail "exit code of $verb" "  expected: 1 or 2" "  came:     $(cat $verb.code)" \
+			"  stderr:   $(cat $verb.err)"
+		expect_like "the words of $verb" "^leecher: .*$PWD/to.*Read-only file system" "$(cat $verb.err)"
 	done
 }
 
@@ -157,6 +163,8 @@ refused() {
 	expect_like "the words" "^leecher: .*$PWD/to.*Permission denied" "$(cat .err)"
 }
 
+# Hint: Look before the transfer whether it has room: statvfs(3), f_bavail. An item that has none fails with its
+# name, and what had come of it goes, so that the next one has room.
 @test "a full disk: said, with the item; what fits is served; with room again the rest is resumed" {
 	sample from/a-small 1000
 	sample from/b-big 6000000
@@ -170,21 +178,25 @@ refused() {
 		rm to/.ballast
 		for n in 1 2 3; do leecher -c leecher.conf once >again.out 2>again.err; done
 		echo $? >again.code
-		cmp from/a-small to/a-small && cmp from/b-big to/b-big && ! [ -e to/b-big.1 ] && ! [ -e to/a-small.1 ] && touch good'
+		ls to >there.again
+		cmp from/a-small to/a-small && cmp from/b-big to/b-big && ! [ -e to/b-big.1 ] && ! [ -e to/a-small.1 ] && touch good
+		exit 0'
 	expect "exit code" 1 "$(cat code)"
 	said 'b-big.*No space left'
 	expect "what was there while it was full" 'a-small c-small' "$(grep -v 'b-big.log' there | sort | paste -sd' ')"
 	expect "exit code with room" 0 "$(cat again.code)"
-	[[ -e good ]]
+	[[ -e good ]] || fail "what is there with room again" \
+		"  expected: a-small, b-big and c-small, whole and once" "  came:     $(cat there.again)"
 }
 
+# Hint: stat(2) looks at what a link leads to, lstat(2) at the link. Whose decision is it where your state lies?
 @test "a link in the place of the state directory is refused" {
 	mkdir elsewhere
 	ln -s ../elsewhere to/.leecher
 	echo hello >from/x
 	for verb in once start run; do
 		exits 2 timeout 20 leecher -c leecher.conf "$verb"
-		expect_like "the words" "^leecher: .*\.leecher: ." "$err"
+		expect_like "the words of $verb" "^leecher: .*\.leecher: ." "$err"
 	done
 	expect "files where it leads" '' "$(find elsewhere -type f)"
 	gone to/x
@@ -237,6 +249,7 @@ unknown() {
 	unknown 'Connection refused'
 }
 
+# Hint: ssh_config(5), StrictHostKeyChecking: only with yes is a new key neither asked about nor written down.
 @test "a host key that is not known: said, and not accepted" {
 	needs_sshd
 	echo hello >from/x
@@ -257,6 +270,7 @@ unknown() {
 	untouched
 }
 
+# Hint: ssh_config(5), BatchMode: without it ssh asks for a password, on the terminal if there is one.
 @test "a login that is refused: said, and nobody is asked for a password" {
 	needs_sshd
 	echo hello >from/x
@@ -306,6 +320,8 @@ unknown() {
 # == Failure ==
 # Every wait has a limit: no byte for timeout seconds ends the transfer, its whole group, and it is resumed later.
 
+# Hint: The connection stands, and nothing comes: which of the limits counts that? rsync(1), --timeout and
+# --contimeout; ssh_config(5), ConnectTimeout and ServerAliveInterval.
 @test "a far side that takes the connection and says nothing is given up after timeout" {
 	echo hello >from/x
 	mute_port
@@ -317,7 +333,8 @@ unknown() {
 	config source.from=127.0.0.1:x source.ssh="-F none -p $port" source.timeout=1
 	once 1
 	no_rsync
-	((SECONDS - before < 15 * SLOWER))
+	((SECONDS - before < 15 * SLOWER)) ||
+		fail "two sources with timeout = 1" "  expected: less than $((15 * SLOWER)) s" "  came:     $((SECONDS - before)) s"
 }
 
 @test "a transfer that falls silent is given up after timeout, and resumed later" {
@@ -369,8 +386,8 @@ list_fails() {
 	echo hello >from/a
 	program list
 	config source.list="$PWD/list" source.timeout=0.5
-	once 1
-	said "$1"
+	once 1 || fail "  list:     $(sed 1d list)"
+	said "$1" || fail "  list:     $(sed 1d list)"
 	untouched
 	expect "states" '' "$(leecher -c leecher.conf list 2>/dev/null </dev/null)"
 }
@@ -404,6 +421,7 @@ list_fails() {
 	list_fails 'list.*(time|silen)' <<<"printf 'a\\0'; sleep 15 & sleep 987"
 	nobody_left
 }
+# Hint: The exec fails in the child, with ENOENT or EACCES, and the parent must hear which: execve(2).
 @test "a list program that is missing or cannot be executed: said, nothing is done" {
 	echo hello >from/a
 	touch plain
@@ -411,11 +429,13 @@ list_fails() {
 		config source.list="$PWD/$name"
 		code=0
 		leecher -c leecher.conf once >.out 2>.err 3>&- </dev/null || code=$?
-		[[ $code == [12] ]] || fail "exit code $code"
+		[[ $code == [12] ]] || fail "exit code with list = $name" "  expected: 1 or 2" "  came:     $code" \
+			"  stderr:   $(cat .err)"
 		said "$name.*(No such file|not found|Permission denied|executed)"
 		untouched
 	done
 }
+# Hint: One name that nobody can find is one item that fails. The list itself was told whole, and is believed.
 @test "a list program that names what is not there: that item fails, the others are served" {
 	echo hello >from/a
 	program list <<<"printf 'nothing\\0a\\0'"
@@ -424,6 +444,7 @@ list_fails() {
 	said 'nothing.*(No such file|vanished|not there|gone)'
 	same from/a to/a
 }
+# Hint: The list is a set: the same name twice is one item.
 @test "a list program that names an item again and again: it is pulled once" {
 	echo hello >from/a
 	program list <<<"printf 'a\\0a\\0a\\0'"
@@ -431,6 +452,8 @@ list_fails() {
 	once 0
 	expect "what is there" a "$(published)"
 }
+# Hint: What it says on stderr is the reason. Read both of its pipes as they fill: who reads one to its end first
+# may wait for ever, pipe(7).
 @test "a list program's own words end up in the log" {
 	list_fails 'the seedbox is asleep' <<<"echo the seedbox is asleep >&2; exit 1"
 }
@@ -476,6 +499,7 @@ list_fails() {
 	same from/y to/y
 }
 
+# Hint: Before you unlink(2) or replace NAME.log: is it a link at all, and does it lead to your log? readlink(2).
 @test "a log link never takes the place of a file of mine, and a success does not remove it" {
 	choosy_rsync
 	echo mine >to/bad.log
@@ -610,6 +634,7 @@ no_link_outside() {
 	same from/z to/z
 }
 
+# Hint: To open a FIFO waits for somebody at its other end: ask lstat(2) what a thing is before you open it.
 @test "a FIFO in an item neither hangs the pass nor harms the others" {
 	mkdir from/dir
 	mkfifo from/dir/pipe from/pipe
@@ -636,7 +661,7 @@ ledger_refused() {
 	sum=$(sha256sum to/.leecher/ledger.db)
 	for verb in once start run; do
 		exits 1 timeout 20 leecher -c leecher.conf "$verb"
-		expect_like "the words" "^leecher: .*ledger\.db.*($1).*($2)" "$err"
+		expect_like "the words of $verb" "^leecher: .*ledger\.db.*($1).*($2)" "$err"
 	done
 	leech 3 status || leech 1 status
 	expect "the ledger" "$sum" "$(sha256sum to/.leecher/ledger.db)"

@@ -27,7 +27,7 @@ teardown() { clean_up; }
 	done
 	exits 0 leecher -h
 	for verb in start stop restart status run once list check; do
-		expect_like "help names the verb" "$verb" "$out"
+		expect_like "help names the verb $verb" "$verb" "$out"
 	done
 }
 
@@ -56,6 +56,8 @@ teardown() { clean_up; }
 	exits 0 leecher once
 }
 
+# Hint: start may return only when all of them are there: who forks hears of it by a pipe. The mode in mkfifo(3) and
+# open(2) is less the umask. At the end pid file and FIFO go.
 @test "start makes pid file, FIFO, log and ledger under TO/.leecher, and only there" {
 	leech 0 start
 	expect_like "start" "^started, pid [0-9]+$" "$out"
@@ -82,19 +84,22 @@ teardown() { clean_up; }
 }
 
 # == Exit codes ==
-# All that stages 2 to 5 promise holds here: lock, pid file, FIFO, signals, log. Their chapters explain it.
+# All that holds for any daemon holds here, too: a lock that is held says who runs, a handler only sets a flag, and
+# what comes by signal or FIFO is done between two waits of one loop.
 
+# Hint: Who holds the lock runs; a pid in a file proves nothing: fcntl(2), F_GETLK. Not running is 3, a pid file
+# that was left behind is 1, and to stop what does not run is done already: 0.
 @test "status, stop and restart tell what is, with the exit codes of the LSB" {
 	leech 3 status
-	expect "status" 'not running' "$out"
+	expect "status before any start" 'not running' "$out"
 	leech 0 stop
-	expect "stop" 'not running' "$out"
+	expect "stop before any start" 'not running' "$out"
 	leech 0 start
 	pid=${out##* }
 	leech 0 status
-	expect "status" "running, pid $pid" "$out"
+	expect "status of what runs" "running, pid $pid" "$out"
 	leech 1 start
-	expect "second start" "leecher: already running, pid $pid" "$err"
+	expect "stderr of a second start" "leecher: already running, pid $pid" "$err"
 	leech 0 restart
 	dead "$pid"
 	leech 0 status
@@ -108,18 +113,25 @@ teardown() { clean_up; }
 	leech 3 status
 }
 
+# Hint: fork(2), setsid(2), once more fork(2), chdir(2) to /, and nothing kept of what was inherited: daemon(7),
+# close_range(2).
 @test "start is a true daemon: a session of its own, no terminal, directory /, only descriptors it opened" {
 	exec 9</dev/null
 	leecher -c leecher.conf start >.out 3>&- 4>&-
 	exec 9<&-
+	expect_like "start" '^started, pid [0-9]+$' "$(<.out)"
 	pid=$(sed 's/.* //' .out)
 	expect "terminal" 0 "$(stat_field "$pid" 7)"
-	[[ $(stat_field "$pid" 6) != $(stat_field $$ 6) ]]
+	[[ $(stat_field "$pid" 6) != $(stat_field $$ 6) ]] || fail "session of the daemon" "  expected: one of its own" \
+		"  came:     $(stat_field "$pid" 6), the test's"
 	expect "directory" / "$(readlink "/proc/$pid/cwd")"
 	expect "standard input" /dev/null "$(readlink "/proc/$pid/fd/0")"
-	[[ ! -e /proc/$pid/fd/9 || $(readlink "/proc/$pid/fd/9") != /dev/null ]]
+	[[ ! -e /proc/$pid/fd/9 || $(readlink "/proc/$pid/fd/9") != /dev/null ]] ||
+		fail "descriptor 9 of the daemon" "  expected: closed, or a file of its own" "  came:     the one that it inherited"
 }
 
+# Hint: Make the name behind -c absolute before chdir(2): the configuration is read again, later and from /.
+# realpath(3), getcwd(3).
 @test "relative paths on the command line survive the change of directory" {
 	echo hello >from/x
 	leech 0 start
@@ -128,6 +140,7 @@ teardown() { clean_up; }
 	ctl 0 reload
 }
 
+# Hint: No interval stands before the first pass; and an interval may be less than a second.
 @test "the daemon pulls at once and then every interval" {
 	echo one >from/one
 	config daemon.interval=0.2
@@ -138,6 +151,8 @@ teardown() { clean_up; }
 	same from/two to/two
 }
 
+# Hint: $NOTIFY_SOCKET names a Unix datagram socket, to which you write yourself: sd_notify(3). READY=1 when lock,
+# ledger and FIFO are there, STOPPING=1 when you are told to stop. TERM is caught, so the exit status is yours.
 @test "run stays in the foreground, tells systemd when it is ready, and TERM ends it with 0" {
 	perl -MIO::Socket::UNIX -e '$s = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => "notify") or die; while (defined $s->recv($m, 999)) { open F, ">>", "notified"; print F "$m\n"; close F }' 3>&- 4>&- </dev/null &
 	wait_until 5 exists notify
@@ -153,6 +168,8 @@ teardown() { clean_up; }
 	gone to/.leecher/leecher.pid
 }
 
+# Hint: One function writes all lines: strftime(3) of gmtime(3), the milliseconds of clock_gettime(2), a Z. What a
+# child or a name says goes through it, too, with control characters as \x1b.
 @test "every line of the log has time, level, program and pid, and no control character" {
 	printf 'x' >from/$'bell\a\e[31m\nline'
 	leech 0 start
@@ -166,18 +183,23 @@ teardown() { clean_up; }
 	logged 'bell\\x07\\x1b\[31m\\x0aline'
 }
 
+# Hint: A handler sets a flag, the loop does the rest. USR1 is one line, whatever goes on; HUP opens the log by its
+# absolute name.
 @test "HUP opens the log again, USR1 writes one status line" {
 	leech 0 start
 	pid=${out##* }
 	mv to/.leecher/leecher.log old.log
 	kill -HUP "$pid"
 	wait_until 5 exists to/.leecher/leecher.log
+	ctl 0 status # so that what it has to say about HUP is in the log by now
 	had=$(wc -l <to/.leecher/leecher.log)
 	kill -USR1 "$pid"
 	wait_until 5 logged 'idle|status'
-	expect "new lines" $((had + 1)) "$(wc -l <to/.leecher/leecher.log)"
+	expect "lines in the log after USR1" $((had + 1)) "$(wc -l <to/.leecher/leecher.log)"
 }
 
+# Hint: All three take the one lock before they do anything else, and only their exit codes differ: 1 for start and
+# run, 3 for once.
 @test "the first sign of two leechers: the second start and run exit 1, once exits 3" {
 	leech 0 start
 	leech 1 start
@@ -188,6 +210,7 @@ teardown() { clean_up; }
 	leech 0 status
 }
 
+# Hint: once holds the same lock as a daemon, from before its first look at the source until its end.
 @test "start is refused while once is at work" {
 	sample from/big 3000000
 	config source.rsync=--bwlimit=$((1000 / SLOWER))
@@ -198,6 +221,8 @@ teardown() { clean_up; }
 	alive "$pass"
 }
 
+# Hint: A stopped process takes TERM only when it goes on; KILL it takes at once: signal(7). And stop waits for the
+# death after KILL, too.
 @test "stop kills a daemon that does not answer, -t seconds later" {
 	leech 0 start
 	pid=${out##* }
@@ -206,6 +231,8 @@ teardown() { clean_up; }
 	dead "$pid"
 }
 
+# Hint: Without the name, the next start would make a new file and lock that. Now and then, compare st_dev and
+# st_ino of the name and of what you hold: stat(2), fstat(2).
 @test "a daemon whose pid file is removed says so and stops" {
 	config daemon.interval=0.1
 	leech 0 start
@@ -215,6 +242,8 @@ teardown() { clean_up; }
 	logged 'leecher\.pid'
 }
 
+# Hint: Now and then, look whether the name is still your FIFO; if it is gone, make it anew. What is there and is no
+# FIFO belongs to somebody else: lstat(2), S_ISFIFO.
 @test "a FIFO that is removed is made again; a file in its place is refused and left alone" {
 	config daemon.interval=0.1
 	leech 0 start
@@ -228,6 +257,8 @@ teardown() { clean_up; }
 	leech 3 status
 }
 
+# Hint: At level error nothing is written while all is well: started and stopped are no errors. debug has lines that
+# info has not.
 @test "-l sets what is logged" {
 	echo hello >from/x
 	leech 0 -l debug start
@@ -238,13 +269,15 @@ teardown() { clean_up; }
 	leech 0 -l error start
 	wait_until 10 exists to/y
 	leech 0 stop
-	expect "new lines at level error" "$had" "$(wc -l <to/.leecher/leecher.log)"
+	expect "lines in the log after all has gone well at level error" "$had" "$(wc -l <to/.leecher/leecher.log)"
 }
 
 # == What is there: source.c ==
 # rsync --list-only asks what is there, over ssh, rsync:// and locally alike: rsync(1). Each kind of source has its
 # own way to write a path.
 
+# Hint: What does rsync bring along without --archive? Depth, times and links are options of their own, and
+# --files-from switches --recursive off: rsync(1).
 @test "once pulls files and whole directories from a local path" {
 	sample from/file 100000
 	sample 'from/Some Show [2024]/e1.mkv' 50000
@@ -286,6 +319,8 @@ teardown() { clean_up; }
 	expect "what is there" file "$(published)"
 }
 
+# Hint: In the list that rsync reads by --files-from, a line that begins with # or ; is a comment. And a name with a
+# backslash and an asterisk may be taken for a pattern.
 @test "once pulls from the root of an rsync daemon's module" {
 	for name in x '#hash' ';id' ' a\*b'; do printf '%s' "$name" >from/"$name"; done
 	config source.from="$(rsyncd_module "$PWD/from")"
@@ -294,6 +329,7 @@ teardown() { clean_up; }
 	same from to
 }
 
+# Hint: For rsync DIR is the directory itself, and DIR/ is what is in it. Put the slash there yourself, once.
 @test "a slash at the end of a local from changes nothing" {
 	echo hello >from/x
 	config source.from="$PWD/from/"
@@ -305,6 +341,8 @@ teardown() { clean_up; }
 # No shell, ever: execvp(3) with an argument vector. Names go to rsync by --files-from=- --from0, so that none is an
 # option, a pattern or two names: rsync(1).
 
+# Hint: What is parted twice is quoted once: rsync parts the string of its -e into words again, by rules of its own.
+# rsync(1), --rsh.
 @test "the keys ssh and rsync are split into words, quotes keep words together, and no shell sees them" {
 	needs_sshd
 	echo hello >from/x
@@ -318,6 +356,8 @@ teardown() { clean_up; }
 	gone shot
 }
 
+# Hint: What is listed must be turned back into bytes: rsync writes odd ones as \#ooo, and which ones depends on the
+# locale. rsync(1), --8-bit-output. And in a --files-from list, # and ; begin a comment.
 @test "an item with every odd name is pulled under that very name" {
 	local name n255
 	n255=$(printf 'n%.0s' {1..255})
@@ -334,6 +374,8 @@ teardown() { clean_up; }
 	same from to
 }
 
+# Hint: Two names are the same byte by byte, or they are two. How does your data base compare: by =, by LIKE, by a
+# collation, as a BLOB?
 @test "names that differ only in capitals, or by an underscore, are different items" {
 	for name in Film film a_b axb 'a%' abc; do echo "$name" >from/"$name"; done
 	once 0
@@ -356,6 +398,8 @@ teardown() { clean_up; }
 	same from to
 }
 
+# Hint: ssh hands what it runs to a shell on the far side, as one string. Names that go through rsync itself never
+# meet it: rsync(1), --files-from, --secluded-args.
 @test "odd names come over ssh byte for byte" {
 	local name
 	config_shared
@@ -388,6 +432,7 @@ teardown() { clean_up; }
 	expect "what is there" 'x' "$(published)"
 }
 
+# Hint: A key that is given takes the place of its default, and an empty value is a value: no patterns.
 @test "the key ignore replaces the default patterns, and empty ignores nothing" {
 	for name in x.part y.tmp .z part1 part9; do echo "$name" >from/"$name"; done
 	config source.ignore='*.tmp part[0-5]'
@@ -446,6 +491,7 @@ teardown() { clean_up; }
 # == List programs ==
 # Names end with a NUL byte, and are taken byte for byte. An empty list means that nothing is finished.
 
+# Hint: What a list program names is finished: neither settle nor ignore holds for it. Its names need no decoding.
 @test "a list program names what is finished, byte for byte, and nothing else is pulled" {
 	for name in a b $'new\nline'; do echo "$name" >from/"$name"; done
 	program list <<<"printf 'a\\0new\\nline\\0'"
@@ -505,7 +551,7 @@ teardown() { clean_up; }
 	echo a >from/a
 	echo b >from/b
 	leecher -c leecher.conf once 2>.err 3>&- | true
-	expect "exit code" 0 "${PIPESTATUS[0]}"
+	expect "exit code of once, whose reader has left" 0 "${PIPESTATUS[0]}"
 	echo c >from/c
 	quietly sh -c 'leecher -c leecher.conf once >/dev/full'
 	expect "what is there" 'a b c' "$(published)"
@@ -540,6 +586,7 @@ teardown() { clean_up; }
 	expect "what is there" 'dir dir.1 x x.1' "$(published)"
 }
 
+# Hint: By default rsync takes the same size and time for the same file: rsync(1), --checksum.
 @test "the same size and time with other bytes is different" {
 	echo mine1 >to/x
 	echo yours >from/x

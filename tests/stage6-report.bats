@@ -12,6 +12,7 @@ teardown() { clean_up; }
 # == Telling people ==
 # A marker or a link is a file under TO with a name made from the item's: it must never take the place of another.
 
+# Hint: yes is the default of the key markers. The marker comes after the item: who sees it may take the item.
 @test "the marker 'NAME is done' holds Done and a newline, and is the default" {
 	echo hello >from/x
 	config report.markers
@@ -20,6 +21,8 @@ teardown() { clean_up; }
 	printf 'Done\n' | cmp - 'to/x is done'
 }
 
+# Hint: The key is for both, the file NAME is done and the link NAME.log, and for nothing else: hooks and mail do
+# not ask it.
 @test "markers = no leaves TO to the items alone" {
 	echo hello >from/x
 	config report.markers=no
@@ -27,6 +30,8 @@ teardown() { clean_up; }
 	expect "what is there" x "$(published)"
 }
 
+# Hint: The link is relative, so that it leads to the log when TO is moved with all that is in it: symlink(2). In
+# the log stand the words of rsync.
 @test "a failure leaves the link NAME.log to the item's log, which a success removes" {
 	choosy_rsync
 	sample from/bad 100
@@ -45,6 +50,8 @@ teardown() { clean_up; }
 # sendmail -t -oi reads headers and body from its standard input. A name is bytes: a newline in it must not become a
 # header, and what is not ASCII is encoded as RFC 2047 says. One mail for an item's failure, not for each try.
 
+# Hint: The names of these headers are not your own to choose: RFC 5322 has Date and Message-ID, RFC 2045 MIME-Version,
+# RFC 3834 Auto-Submitted, so that no absence notice answers.
 @test "mail goes through sendmail -t -oi, with subject Leecher: done -- NAME" {
 	fake_sendmail
 	echo hello >from/'Some Show [2024]'
@@ -76,6 +83,8 @@ teardown() { clean_up; }
 	expect "Subject" 'Leecher: done -- bad' "$(header Subject 2)"
 }
 
+# Hint: The item fails again while the first mail is still on its way. So it counts as told from the moment when the
+# mail begins, not from when it is sent.
 @test "a failure is mailed once although the mailer is slower than the retries" {
 	choosy_rsync
 	fake_sendmail
@@ -93,6 +102,7 @@ teardown() { clean_up; }
 	expect "mails" 1 "$(mails)"
 }
 
+# Hint: sendmail has a default, mail has none: without an address nobody is told.
 @test "without the key mail nothing is mailed" {
 	fake_sendmail
 	echo hello >from/x
@@ -125,14 +135,28 @@ teardown() { clean_up; }
 	once 0
 	decoded=$(python3 -c '
 import email, email.header, sys
-for path in sys.argv[1:]:
-    raw = open(path, "rb").read().replace(b"\r\n", b"\n")
+def subject(raw):
     head = raw.split(b"\n\n")[0]
-    head.decode("ascii")
-    assert max(map(len, head.split(b"\n"))) <= 998, "line too long"
-    subject = email.message_from_bytes(raw)["Subject"]
-    assert all(len(w) <= 75 for w in subject.split() if w.startswith("=?")), "encoded word longer than 75"
-    print(str(email.header.make_header(email.header.decode_header(subject))))
+    if not head.isascii():
+        return "a header that is not ASCII: %r" % head
+    if max(map(len, head.split(b"\n"))) > 998:
+        return "a header line of more than 998 bytes"
+    text = email.message_from_bytes(raw)["Subject"]
+    if text is None:
+        return "a mail without a subject"
+    if any(len(w) > 75 for w in text.split() if w.startswith("=?")):
+        return "an encoded word of more than 75 characters: " + text
+    try:
+        return str(email.header.make_header(email.header.decode_header(text)))
+    except Exception:
+        return "a subject that cannot be decoded: " + text
+for path in sys.argv[1:]:
+    try:
+        raw = open(path, "rb").read()
+    except OSError as why:
+        print("no mail: %s" % why.strerror)
+    else:
+        print(subject(raw.replace(b"\r\n", b"\n")))
 ' mails/1/text mails/2/text | sort)
 	expect "Subjects" "$(printf '%s\n' "Leecher: done -- Grüße [2024] ☃" "Leecher: done -- $long" | sort)" "$decoded"
 }
@@ -151,7 +175,9 @@ for path in sys.argv[1:]:
 	sed -i "2i cd '$PWD'" hook
 	config report.on_done="$PWD/hook"
 	once 0
-	expect "content" hello "$(cat content)"
+	exists facts || fail "the hook" "  expected: it runs, and can read \$LEECHER_PATH" \
+		"  came:     it did not come to its end" "  log:      $(tail -n 5 to/.leecher/leecher.log 2>&1)"
+	expect "what the hook read at LEECHER_PATH" hello "$(cat content)"
 	mapfile -d '' facts <facts
 	expect "LEECHER_NAME" NAME=$'new\nl\xffne' "${facts[0]}"
 	expect "LEECHER_PATH" "PATH=$PWD/to/"$'new\nl\xffne' "${facts[1]}"
@@ -160,6 +186,7 @@ for path in sys.argv[1:]:
 	expect "LEECHER_ERROR" ERROR= "${facts[4]}"
 }
 
+# Hint: The hook runs after the item has got its name, which may be NAME.1. The bytes are those of all files in it.
 @test "LEECHER_PATH is where it was really published, LEECHER_BYTES the whole of a directory" {
 	mkdir from/dir to/dir
 	printf 12345 >from/dir/f
@@ -171,6 +198,7 @@ for path in sys.argv[1:]:
 	expect "path and bytes" "$PWD/to/dir.1 8" "$(cat facts)"
 }
 
+# Hint: LEECHER_PATH is set, and empty: what has failed is nowhere here. LEECHER_ERROR is what the log says of it.
 @test "on_failed gets the error, no path, and on_done is not called" {
 	choosy_rsync
 	sample from/bad 100
@@ -182,6 +210,8 @@ for path in sys.argv[1:]:
 	gone wrong
 }
 
+# Hint: Every descriptor from the first is O_CLOEXEC: open(2), pipe2(2). What is ignored or blocked lives through an
+# exec, be it by you or by your language: signal(7). In the hex numbers, bit N-1 is signal N.
 @test "a hook begins with clean signals and descriptors 0, 1, 2 alone" {
 	echo hello >from/x
 	program hook <<-END
@@ -194,8 +224,9 @@ for path in sys.argv[1:]:
 	wait_until 10 exists signals
 	wait_until 10 test -s signals
 	# from 10 on they are the shell's own
-	expect "descriptors" '0 1 2' "$(awk '/->/ && $9 < 10 { print $9 }' fds | paste -sd' ')"
-	expect "signals" '0000000000000000 0000000000000000' "$(awk '{ print $2 }' signals | paste -sd' ')"
+	expect "descriptors of the hook" '0 1 2' "$(awk '/->/ && $9 < 10 { print $9 }' fds | paste -sd' ')"
+	expect "SigBlk and SigIgn of the hook" '0000000000000000 0000000000000000' \
+		"$(awk '{ print $2 }' signals | paste -sd' ')"
 }
 
 @test "the words of a hook's setting reach it as they are, and no shell sees them" {
@@ -210,6 +241,7 @@ for path in sys.argv[1:]:
 	gone shot
 }
 
+# Hint: Do not wait for a hook: start it and go on. Its end is told by SIGCHLD: waitpid(2), WNOHANG.
 @test "downloads go on while a hook runs" {
 	echo a >from/a
 	echo b >from/b
@@ -220,7 +252,7 @@ for path in sys.argv[1:]:
 	END
 	config report.on_done="$PWD/hook" report.timeout=20
 	once 0
-	[[ -e seen ]]
+	[[ -e seen ]] || fail "item b" "  expected: it comes while the hook for a runs" "  came:     that hook has not seen it"
 }
 
 # == Telling people ==
@@ -289,6 +321,8 @@ for path in sys.argv[1:]:
 	same from/x to/x
 }
 
+# Hint: To write into a pipe that nobody reads any more is SIGPIPE, or EPIPE: pipe(7). Who is given a file to read may
+# leave when it likes.
 @test "a mailer that fails, or leaves before it has read all: said, the download is done" {
 	echo hello >from/x
 	program sendmail <<<'echo queue is full >&2; exit 75'

@@ -36,8 +36,11 @@ crash_and_resume() {
 # What has come stays in incoming/ and is gone on with: rsync(1), --inplace, --partial. Then it must be made equal to what the
 # source has now: what has gone there goes here, modes included.
 
+# Hint: Between two local directories rsync copies whole files, whatever is there: rsync(1), --whole-file.
 @test "after a crash half way, a pull from a local path is resumed, not begun again" { crash_and_resume config; }
+# Hint: What rsync fills under a temporary name it removes or forgets at its end: rsync(1), --inplace.
 @test "after a crash half way, a pull over rsync:// is resumed, not begun again" { crash_and_resume config_rsyncd; }
+# Hint: What rsync fills under a temporary name it removes or forgets at its end: rsync(1), --inplace.
 @test "after a crash half way, a pull over ssh is resumed, not begun again" { crash_and_resume config_ssh; }
 
 # cut_off: kills everything in the middle of the pull.
@@ -49,6 +52,8 @@ cut_off() {
 	config
 }
 
+# Hint: A file that is there already keeps its mode, unless rsync is told to bring the modes along: rsync(1),
+# --perms.
 @test "an item that was pulled in two goes has the modes of one that was pulled in one" {
 	sample from/dir/big 1500000
 	sample from/dir/other 10
@@ -67,6 +72,7 @@ cut_off() {
 	same from/dir to/dir
 }
 
+# Hint: rsync puts a file in the place of a directory that is not empty only if it may: rsync(1), --force, --delete.
 @test "a half pulled directory that is a file by now is replaced, and the other way round" {
 	sample from/x/y 1500000
 	cut_off
@@ -130,13 +136,15 @@ cut_off() {
 	wait_until 5 nobody_left
 }
 
+# Hint: A child that was killed has no exit status, not even 0: WIFSIGNALED in wait(2).
 @test "an rsync that is killed in the middle has failed, and nothing is published" {
-	local code=0
+	local code=0 rsync
 	sample from/big 3000000
 	config source.rsync=--bwlimit=1500
 	once_behind
 	wait_until 20 holding 300000
-	kill -KILL "$(pgrep -P "$pass" -x rsync)"
+	rsync=$(pgrep -P "$pass" -x rsync) || fail "leecher's children" "  expected: one called rsync" "  came:     none"
+	kill -KILL "$rsync"
 	wait "$pass" || code=$?
 	expect "exit code" 1 "$code"
 	expect "what is there" '' "$(published)"
@@ -145,6 +153,7 @@ cut_off() {
 	same from/big to/big
 }
 
+# Hint: What rsync says by 23 and 24 is that something is missing: rsync(1), EXIT VALUES.
 @test "an item of which rsync could not read a part is not published" {
 	local rsync
 	rsync=$(command -v rsync)
@@ -239,6 +248,8 @@ traced_once() {
 	[[ -n $publish ]] || fail "no rename to to/x seen" "$(cat trace)"
 }
 
+# Hint: rename(2) orders nothing but names: fsync(2) each file under incoming/ before it. close(2) alone writes
+# nothing to the disk.
 @test "data is on disk before its item is published" {
 	traced_once
 	head -n "$publish" trace | grep -Eq 'syncfs\(|[^f]sync\(\)|(fsync|fdatasync)\([0-9]+<[^>]*incoming/[0-9]+/x>' ||
@@ -268,7 +279,7 @@ traced_once() {
 		kill -"$signal" "$(cat pid)"
 		wait_until 10 exists death
 		no_rsync
-		expect "it died of" "$(kill -l "$signal")" "$(cat death)"
+		expect "the signal that it died of after kill -$signal (0: it exited)" "$(kill -l "$signal")" "$(cat death)"
 		rm pid death
 	done
 	holding 500000
@@ -307,6 +318,7 @@ traced_once() {
 	[[ $(cat screen) != *$'evil\e'* && $(cat screen) != *$'\e[2J'* ]] || fail "$(cat -v screen)"
 }
 
+# Hint: -q is for what goes well or fails on its way, on a terminal, too. Only what cannot begin is said.
 @test "-q is silence" {
 	sample from/x 100
 	once 0 -q
@@ -343,6 +355,7 @@ traced_once() {
 	expect "passes with a try" '1 2 4 8 16 ' "$seen" 'distances 1, 2, 4, ...'
 }
 
+# Hint: The exit status is that of this pass: it says what failed now, not what has failed before.
 @test "once says 0 again when the bad item came through" {
 	choosy_rsync
 	sample from/bad 100
@@ -377,6 +390,8 @@ traced_once() {
 	wait_until 10 more
 }
 
+# Hint: Who writes down all that a child says lets it fill the disk. Keep a little and throw away the rest, but read
+# it: in a full pipe the child stands still, pipe(7).
 @test "of what rsync says over and over, no more than a few megabytes are kept" {
 	local rsync kept
 	rsync=$(command -v rsync)
