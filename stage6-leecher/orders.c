@@ -69,7 +69,7 @@ static bool
 status(struct leech *leech, const char *argument, FILE *body)
 {
 	const struct pass *pass = &leech->pass;
-	int64_t count[LEDGER_STATES];
+	int64_t count[LEDGER_STATES], left = leech->beat.due - monotonic_now();
 
 	(void)argument;
 	fprintf(body, "state: %s\n", state(leech));
@@ -83,7 +83,7 @@ status(struct leech *leech, const char *argument, FILE *body)
 	if (pass->why[0] != '\0' && !pass->known)
 		fprintf(body, "last list: unknown: %s\n", pass->why);
 	if (leech->beat.set)
-		fprintf(body, "next pass in: %.0f s\n", seconds(leech->beat.due - monotonic_now()));
+		fprintf(body, "next pass in: %.0f s\n", seconds(left > 0 ? left : 0));
 	fprintf(body, "paused: %s\nlevel: %s\npid: %ld\nfrom: %s\nto: %s\n",
 	    leech->paused ? "yes" : "no", log_level_name(), (long)getpid(), leech->config.from,
 	    leech->config.to);

@@ -300,6 +300,21 @@ first_pass_over() {
 	expect "FIFOs left" leecher.ctl "$(cd to/.leecher && find . -type p -printf '%P\n')"
 }
 
+# Hint: Who was stopped or had to wait may find that the time has come already: what is left is then 0.
+@test "a pass that is due already is 0 s away, and never less" {
+	config daemon.interval=1
+	leech 0 start
+	pid=${out##* }
+	wait_until 10 field_like state idle
+	kill -STOP "$pid"
+	leecherctl -c leecher.conf -t 10 status >late 3>&- 4>&- &
+	asking=$!
+	sleep 1.7 # longer than the interval
+	kill -CONT "$pid"
+	wait "$asking"
+	expect_like "what status says after a second and more without the daemon" 'next pass in: [01] s' "$(<late)"
+}
+
 # Hint: A line may name no FIFO for an answer, as from echo. It is obeyed all the same.
 @test "a plain line to the FIFO works too" {
 	leech 0 start
