@@ -18,6 +18,12 @@ setup_file() {
 SEE="stage1-fork/README.md, What you should see"
 WRONG="stage1-fork/README.md, What is still wrong"
 
+# all_end: waits until no process of this test is left.
+all_end() {
+	wait_until 10 nobody_left || fail "processes that have not ended" "  expected: none" \
+		"  came:     $(ps -o pid=,stat=,args= -p "$(marked_pids | paste -sd ,)")" "  see:      $SEE"
+}
+
 # == The code ==
 # fork(2) returns twice: the parent gets the pid of the child, prints it and leaves; the child
 # executes COMMAND with execvp(3), which takes COMMAND and its arguments just as they came.
@@ -85,17 +91,22 @@ WRONG="stage1-fork/README.md, What is still wrong"
 	expect "stdout" "" "$out" "$SEE"
 }
 
+# Hint: What begins with - before COMMAND is an option of yours, and one that you do not know is a mistake:
+# say so and leave, before the fork.
 @test "an unknown option is bad usage: exit 125, and COMMAND does not run" {
 	exits 125 forkoff -x touch ran
 	expect "files made" "" "$(ls)" "$SEE"
 }
 
+# Hint: Help that was asked for is an answer, not an error: it goes to stdout, with 0. On stderr, with 125, only
+# who made a mistake gets it. It begins as the usage in the chapter does.
 @test "-h prints help on stdout and exits 0" {
 	exits 0 forkoff -h
 	expect_like "stdout" 'forkoff.*COMMAND' "$out" "$SEE"
 	expect "stderr" "" "$err" "$SEE"
 }
 
+# Hint: The program's name and then a number, on stdout. A parser of options may use -V, or -v, otherwise by itself.
 @test "-V prints the version on stdout and exits 0" {
 	exits 0 forkoff -V
 	expect_like "stdout" '^forkoff.*[0-9]' "$out" "$SEE"
@@ -115,29 +126,34 @@ WRONG="stage1-fork/README.md, What is still wrong"
 	expect_like "stderr" '^forkoff: .+: .+' "$err" "$SEE"
 }
 
+# Hint: Which settings of signals survive an exec: execve(2), signal(7)? wait(2), NOTES, says when the kernel reaps
+# children unseen. It may be you who set it, or your language for you: SigIgn in /proc/PID/status.
 @test "COMMAND learns how its own children end" {
 	# Who inherits an ignored SIGCHLD has its children reaped unseen: wait(2). Not from a shell, which may change that.
 	exits 0 forkoff python3 -c 'import os
 pid = os.fork() or os._exit(7)
-code = os.waitpid(pid, 0)[1] >> 8
+try: code = os.waitpid(pid, 0)[1] >> 8
+except OSError as error: code = "wait says: " + error.strerror
 os.symlink(str(code), "code")'
-	wait_until 10 nobody_left
-	expect "exit code of a child of COMMAND" 7 "$(readlink code || cat .err)" "$SEE"
+	all_end
+	expect "exit code of a child of COMMAND, as COMMAND gets it by wait(2)" 7 "$(readlink code || cat .err)" "$SEE"
 }
 
 # == `_exit` against `exit` ==
 # When exec fails there are still two processes, and both have what stdio had not written yet. What does
 # exit(3) do with it, and what does _exit(2) not do?
 
+# Hint: A failed exec returns, in the child. What it says begins with forkoff: and ends with the reason: errno,
+# strerror(3). Nothing of yours may run in the child after that.
 @test "the child says why it cannot execute COMMAND, and ends" {
 	exits 0 forkoff /no/such/command
-	wait_until 10 nobody_left
+	all_end
 	expect_like "stderr" '^forkoff: .*/no/such/command: .+' "$(<.err)" "$SEE"
 }
 
 @test "the pid is printed once, not a second time by a child that cannot execute COMMAND" {
 	exits 0 forkoff /no/such/command
-	wait_until 10 nobody_left
+	all_end
 	expect_like "stdout" '^[0-9]+$' "$(<.out)" "$SEE"
 }
 
@@ -153,7 +169,8 @@ os.symlink(str(code), "code")'
 @test "still wrong: COMMAND keeps the launcher's terminal" {
 	printf '#!/bin/sh\nps -o tty= -p $$ >new && mv new its\n' >tell
 	chmod +x tell
-	on_terminal 'ps -o tty= -p $$ >ours; forkoff ./tell; until [ -e its ]; do sleep 0.02; done'
+	on_terminal 'ps -o tty= -p $$ >ours; forkoff ./tell; until [ -e its ]; do sleep 0.02; done' ||
+		fail "COMMAND, ./tell, was not seen to run on a terminal; there stood:" "$(<.terminal)" "  see:      $WRONG"
 	expect_like "terminal of the launcher" pts "$(<ours)" "$WRONG"
 	expect "terminal of COMMAND" "$(<ours)" "$(<its)" "$WRONG"
 }
@@ -174,15 +191,17 @@ os.symlink(str(code), "code")'
 @test "still wrong: a command substitution with forkoff hangs until COMMAND ends" {
 	mkfifo pipe
 	forkoff sleep 60 >pipe 3>&- &
+	local launcher=$!
 	exec 5<pipe
-	wait "$!"
-	read -r -t 10 -u 5 pid
+	wait_until 10 dead "$launcher" || fail "forkoff does not return before COMMAND has ended" "  see:      $WRONG"
+	wait "$launcher" || fail "exit code of: forkoff sleep 60 >pipe" "  expected: 0" "  came:     $?"
+	read -r -t 10 -u 5 pid || fail "no line with a pid came through the pipe within 10 s"
 	# read -t 0 is true when there is something to read; the end of the file would count.
 	if read -r -t 0 -u 5; then fail "the pipe has an end, although COMMAND runs" "  see:      $WRONG"; fi
 	kill "$pid"
 	code=0
 	read -r -t 10 -u 5 || code=$?
-	expect "the pipe after the end of COMMAND (1: end of file)" 1 "$code" "$WRONG"
+	expect "read from the pipe after the end of COMMAND (1: end of file; above 128: none for 10 s)" 1 "$code" "$WRONG"
 }
 
 @test "still wrong: COMMAND keeps the launcher's directory, so that it stays in use" {

@@ -24,7 +24,7 @@ FILES="stage2-daemon/README.md, Where the output goes"
 OPTIONS="stage2-daemon/README.md, The options"
 
 # All the ways in which a launcher can have lost its standard descriptors.
-CLOSED=(':' 'exec 0<&-' 'exec 1>&-' 'exec 2>&-' 'exec 0<&- 1>&-' 'exec 0<&- 2>&-' 'exec 1>&- 2>&-'
+CLOSED=('closed=none' 'exec 0<&-' 'exec 1>&-' 'exec 2>&-' 'exec 0<&- 1>&-' 'exec 0<&- 2>&-' 'exec 1>&- 2>&-'
 	'exec 0<&- 1>&- 2>&-')
 
 # What strace is to wait for: see broken_by.
@@ -43,10 +43,21 @@ signal.pause()'
 refused() {
 	local want=$1 why=$2
 	shift 2
-	exits "$want" "$@"
-	expect "stdout" "" "$out" "$TRUTH"
-	expect_like "stderr" "^detach: $why" "$err" "$TRUTH"
-	wait_until 5 nobody_left || fail "processes live on: $(marked_pids)" "  see:      $TRUTH"
+	exits "$want" "$@" 2>.words || if [[ $code == 137 ]]; then # as in broken_by, from; bash says 'Killed' on .err
+		fail "exit code of: $*" "  expected: $want" "  came:     none: it, or what it has started, ran on and was killed" \
+			"  stdout:   $out" "  stderr:   $(grep -v ' Killed  ' .err)" "  see:      $TRUTH"
+	else
+		fail "$(<.words)" "  see:      $TRUTH"
+	fi
+	expect "stdout of: $*" "" "$out" "$TRUTH"
+	expect_like "stderr of: $*" "^detach: $why" "$err" "$TRUTH"
+	nobody_lives_on "$@"
+}
+
+# nobody_lives_on DETACH...: after that command, no process is left.
+nobody_lives_on() {
+	wait_until 5 nobody_left || fail "processes that live on after: $*" "  expected: none" \
+		"  came:     $(ps -o pid=,stat=,args= -p "$(marked_pids | paste -sd ,)")" "  see:      $TRUTH"
 }
 
 # nothing_launched CODE DETACH...: exits CODE, says why, no process lives on, and no file but 'old' is there, as it was.
@@ -72,6 +83,8 @@ a_terminal() {
 # The launcher must hear from the daemon what came of it, by a pipe(2) or socketpair(2) that the exec itself
 # closes: FD_CLOEXEC in fcntl(2). What means success there, what failure, and what a death without a word?
 
+# Hint: What fork(2) gave the launcher is the pid of its own child. COMMAND is the child of that one: who knows its pid,
+# and by which way does it come to the launcher?
 @test "detach prints the pid of COMMAND and a newline on stdout, nothing else" {
 	launch detach
 	expect "stdout, with a dot behind its end" "$pid"$'\n.' "$(cat .out && echo .)" "$TRUTH"
@@ -90,7 +103,8 @@ a_terminal() {
 @test "exit 0 comes only after the exec of COMMAND succeeded, however long that takes" {
 	needs_strace
 	broken_by execve:delay_enter=200000 -P "$SLEEP" detach sleep 60 >.out 2>.err 3>&- 4>&- &
-	wait_until 10 test -s .out
+	wait_until 10 test -s .out ||
+		fail "detach sleep 60 has printed nothing" "  stderr:   $(<.err)" "  see:      $TRUTH"
 	expect "what the process is when its pid is printed" "sleep 60 " "$(tr '\0' ' ' <"/proc/$(<.out)/cmdline")" "$TRUTH"
 }
 
@@ -106,6 +120,7 @@ a_terminal() {
 	refused 127 '.*/no/such/command' detach /no/such/command
 }
 
+# Hint: execvp(3) says ENOENT for an empty name. Who puts it behind a folder of PATH gets that folder, and EACCES.
 @test "an empty COMMAND is not found: exit 127" {
 	refused 127 '.*' detach ''
 }
@@ -115,6 +130,8 @@ a_terminal() {
 	refused 126 '.*\./script' detach ./script
 }
 
+# Hint: execvp(3) goes on in PATH after EACCES, and says EACCES in the end if nothing better comes. Who searches PATH
+# without it has to remember that, too.
 @test "COMMAND found in PATH without the right to execute it: exit 126, and why" {
 	mkdir bin
 	echo 'echo hello' >bin/a-command-of-ours
@@ -143,8 +160,10 @@ a_terminal() {
 
 # == The truth about the launch ==
 # Launchers begin in bad states. With descriptor 0, 1 or 2 closed the next open(2) gets that number; an ignored
-# SIGCHLD makes wait(2) lie; blocked signals stay blocked in a child: sigprocmask(2).
+# SIGCHLD makes wait(2) lie; blocked signals stay blocked in a child: sigprocmask(2). 137: it hung, and was killed.
 
+# Hint: When the exec fails, descriptor 2 of the daemon is the file already: dup2(2). Who still has the stderr of the
+# caller, and how does the reason come there?
 @test "the reason of a failure goes to the launcher's stderr, not to the file for COMMAND's" {
 	touch old
 	exits 127 detach -e "$PWD/old" /no/such/command
@@ -153,12 +172,16 @@ a_terminal() {
 
 @test "with any of 0, 1 and 2 closed, a COMMAND that is not found is still exit 127" {
 	local closed
-	for closed in "${CLOSED[@]}"; do exits 127 from "$closed" detach /no/such/command; done
+	for closed in "${CLOSED[@]}"; do
+		echo "from: $closed" # if it hangs, the last one is it
+		exits 127 from "$closed" detach /no/such/command
+	done
 }
 
 @test "with any of 0, 1 and 2 closed, no message and no pid gets into the files of -o and -e" {
 	local closed
 	for closed in "${CLOSED[@]}"; do
+		echo "from: $closed" # if it hangs, the last one is it
 		touch o e
 		exits 127 from "$closed" detach -o o -e e /no/such/command
 		launch from "$closed" detach -o o -e e
@@ -176,17 +199,20 @@ a_terminal() {
 	launch from : env --ignore-signal --block-signal detach
 }
 
+# Hint: At the limit pipe(2), socketpair(2) and open(2) fail with EMFILE, and dup2(2) to a number beyond it with EBADF:
+# RLIMIT_NOFILE in getrlimit(2). Each of them counts, in the daemon as well. 50 are enough for all that you need.
 @test "with few descriptors to be had, the exit code is still the truth" {
 	local limit
 	# with the last of these there are enough
 	for limit in 3 4 5 6 7 8 9 10 50; do
+		echo "with ulimit -n $limit" # if it hangs, the last one is it
 		code=0
 		from "ulimit -n $limit" detach -o o mkdir "$PWD/ran" </dev/null >.out 2>.err 3>&- 4>&- || code=$?
 		if [[ $code == 0 ]]; then
 			wait_until 5 test -d ran || fail "exit 0, but COMMAND did not run, with ulimit -n $limit" "  see:      $TRUTH"
 			rmdir ran
 		else
-			wait_until 5 nobody_left
+			nobody_lives_on detach, exit "$code" with ulimit -n "$limit"
 			expect "COMMAND did run after exit $code with ulimit -n $limit" "" "$(ls -d ran 2>/dev/null)" "$TRUTH"
 			expect "stdout with exit $code and ulimit -n $limit" "" "$(<.out)" "$TRUTH"
 		fi
@@ -217,12 +243,14 @@ a_terminal() {
 # The end of the line without 'I am about to exec' is a failure: someone died. A limit in time holds for all of
 # it: poll(2) with what is left of -t, and then whoever still lives is killed.
 
+# Hint: A KILL closes the line just as an exec does, and there was an 'I am about to exec' before it. On Linux
+# /proc/PID/stat tells one from the other: proc(5), flags.
 @test "a process that dies without a word in the very exec is a failure: exit 125" {
 	[[ -z ${PORTABLE:-} ]] || skip "only Linux can tell, from outside, whether an exec was done"
 	needs_strace
 	broken_by execve:signal=KILL -P "$SLEEP" python3 -c "$LAZY" detach sleep 60 >.out 2>.err 3>&- 4>&- &
-	wait_until 10 test -e launched
-	expect "exit code" 125 "$(<launched)" "$TRUTH"
+	wait_until 10 test -e launched || fail "detach does not return" "  stderr:   $(<.err)" "  see:      $TRUTH"
+	expect "exit code of detach" 125 "$(<launched)" "$TRUTH"
 }
 
 @test "exit 0 does not come for a process that dies without a word in its new directory" {
@@ -239,6 +267,8 @@ a_terminal() {
 	refused 125 '.*' broken_by setsid:signal=KILL detach sleep 60
 }
 
+# Hint: Do you look at what setsid(2) returns, in the process that calls it? Without a session of its own COMMAND may
+# not run at all, and the launcher must hear why.
 @test "a session that cannot be had is a failure: exit 125" {
 	needs_strace
 	refused 125 '.*' broken_by setsid:error=EPERM detach sleep 60
@@ -249,33 +279,40 @@ a_terminal() {
 	nothing_launched 125 broken_by execve:delay_enter=500000 -P "$SLEEP" detach -t 0.2 -o new -e old sleep 60
 }
 
+# Hint: A stopped process says nothing, and ends by no signal but KILL. For whom do you wait without a limit: for the
+# middle process, by waitpid(2)? It may be the one that was stopped.
 @test "a launch that hangs while it detaches is killed and reported: exit 125, nothing left" {
 	needs_strace
 	nothing_launched 125 broken_by setsid:signal=STOP detach -t 0.2 -o new -e old sleep 60
 }
 
+# Hint: An alarm(2) that is ignored or blocked never comes. poll(2) has a limit of its own and needs no signal.
 @test "-t holds with all signals ignored and blocked" {
 	needs_strace
 	refused 125 '.*' broken_by setsid:signal=STOP env --ignore-signal --block-signal detach -t 0.2 sleep 60
 }
 
+# Hint: One line, without a usage or a traceback behind it, and never 'at FILE line N'. Where no errno tells the reason,
+# as with a death or the end of -t, say it in words of your own; WHAT stands before the second colon.
 @test "every reason is one line on stderr, in the form detach: WHAT: WHY" {
 	needs_strace
 	local form='^detach: [^:]+: [^'$'\n'']+$'
 	PATH=$PLAIN refused 127 "" detach no-such-command
-	expect_like "not found" "$form" "$err" "$TRUTH"
+	expect_like "stderr, when COMMAND is not found" "$form" "$err" "$TRUTH"
 	refused 126 "" detach /
-	expect_like "not executable" "$form" "$err" "$TRUTH"
+	expect_like "stderr, when COMMAND is a directory" "$form" "$err" "$TRUTH"
 	refused 125 "" detach -C nowhere true
-	expect_like "no directory" "$form" "$err" "$TRUTH"
+	expect_like "stderr, when there is no directory for -C" "$form" "$err" "$TRUTH"
 	refused 125 "" detach -o nowhere/file true
-	expect_like "no file" "$form" "$err" "$TRUTH"
+	expect_like "stderr, when the file of -o cannot be opened" "$form" "$err" "$TRUTH"
 	refused 125 "" broken_by setsid:signal=KILL detach true
-	expect_like "died without a word" "$form" "$err" "$TRUTH"
+	expect_like "stderr, when the daemon died without a word" "$form" "$err" "$TRUTH"
 	refused 125 "" broken_by setsid:signal=STOP detach -t 0.1 true
-	expect_like "took too long" "$form" "$err" "$TRUTH"
+	expect_like "stderr, when the launch took too long" "$form" "$err" "$TRUTH"
 }
 
+# Hint: errno(3) is that of the last call: save it before a close(2), an unlink(2) or a print comes in between. And
+# EEXIST from O_EXCL says only that something is there: what it is, the next open(2) tells.
 @test "the reason that is given is that of the call that failed" {
 	mkdir dir
 	export LC_ALL=C
@@ -286,9 +323,12 @@ a_terminal() {
 	refused 126 '.*: Permission denied' detach ./dir
 }
 
+# Hint: The launch ends with the exec. An alarm(2) or setitimer(2) that still runs goes on through execve(2), and ends
+# COMMAND; and whoever waits for COMMAND itself waits too long.
 @test "-t is over with the launch: COMMAND itself may take longer" {
 	exits 0 detach -t "$SLOWER" sh -c "sleep $SLOWER.3; touch '$PWD/through'"
-	wait_until 10 test -e through
+	wait_until 10 test -e through ||
+		fail "COMMAND, which takes longer than -t, has not come to its end" "  see:      $TRUTH"
 }
 
 # == The truth about the launch ==
@@ -306,6 +346,7 @@ a_terminal() {
 	refused 125 '.+: .+' from 'exec >&6 6>&-' env --default-signal=PIPE detach sleep 60
 }
 
+# Hint: A kill(2) of the process group does not reach who has left it by setsid(2). But you know more than the group.
 @test "COMMAND is ended again also if it has left for a session of its own meanwhile" {
 	needs_strace
 	# The write of the pid is delayed, so that COMMAND is away when it fails. strace stays as long as COMMAND.
@@ -314,7 +355,7 @@ a_terminal() {
 	wait_until 5 dead "$launcher" || fail "COMMAND lives on" "  see:      $TRUTH"
 	code=0
 	wait "$launcher" || code=$?
-	expect "exit code: $(<.err)" 125 "$code" "$TRUTH"
+	expect "exit code of: detach setsid sleep 60 >/dev/full (stderr: $(<.err))" 125 "$code" "$TRUTH"
 }
 
 @test "with stdout closed no pid is wanted: exit 0, and COMMAND runs" {
@@ -329,24 +370,26 @@ a_terminal() {
 @test "a command substitution with detach returns at once" {
 	code=0
 	timeout $((10 * SLOWER)) bash -c 'pid=$(detach sleep 60); kill -0 "$pid"' 3>&- 4>&- || code=$?
-	expect "exit code (124: it did not return)" 0 "$code" "$TRUTH"
+	expect 'exit code of: pid=$(detach sleep 60); kill -0 "$pid" (124: it did not return)' 0 "$code" "$TRUTH"
 }
 
 @test "detach sleep 60 2>&1 | cat returns at once" {
 	code=0
 	timeout $((10 * SLOWER)) bash -c 'detach sleep 60 2>&1 | cat >pid' 3>&- 4>&- || code=$?
-	expect "exit code (124: it did not return)" 0 "$code" "$TRUTH"
+	expect "exit code of: detach sleep 60 2>&1 | cat (124: it did not return)" 0 "$code" "$TRUTH"
 	alive "$(<pid)" || fail "COMMAND does not run" "  its pid:  $(<pid)" "  see:      $TRUTH"
 }
 
 @test "a pipe on any other inherited descriptor is let go as well" {
 	mkfifo pipe
 	exits 0 detach sleep 60 9>pipe &
+	local launcher=$!
 	exec 5<pipe
-	wait "$!"
+	wait_until 10 dead "$launcher" || fail "detach does not return" "  see:      $TRUTH"
+	wait "$launcher"
 	code=0
 	read -r -t 10 -u 5 || code=$?
-	expect "the pipe (1: end of file)" 1 "$code" "$TRUTH"
+	expect "read from the pipe (1: end of file; above 128: none for 10 s, somebody holds it)" 1 "$code" "$TRUTH"
 	alive "$(<.out)" || fail "COMMAND does not run" "  its pid:  $(<.out)" "  see:      $TRUTH"
 }
 
@@ -354,7 +397,7 @@ a_terminal() {
 @test "no zombie and no helper stays behind: of all detach started, only COMMAND is left" {
 	python3 -c "$LAZY" detach sh -c "$STAY" >.out 2>.err 3>&- 4>&- &
 	local reaper=$!
-	wait_until 10 test -e launched
+	wait_until 10 test -e launched || fail "detach does not return" "  stderr:   $(<.err)" "  see:      $TRUTH"
 	is_up
 	only_command() { [[ $(ps -o pid= --ppid "$reaper" | tr -d ' ') == "$pid" ]]; }
 	wait_until 2 only_command || fail "children of the subreaper" "  expected: $pid" \
@@ -371,11 +414,12 @@ a_terminal() {
 	nothing_launched 125 detach -o nowhere/file -e new true
 }
 
+# Hint: All options, their values and COMMAND come first. Only when the whole command line is good may a file be made.
 @test "bad usage makes no file" {
 	exits 125 detach -o new -m 8 true
 	exits 125 detach -o new -t x true
 	exits 125 detach -o new
-	expect "files" "" "$(ls)" "$TRUTH"
+	expect "files after bad usage" "" "$(ls)" "$TRUTH"
 }
 
 # == The middle process ==
@@ -393,6 +437,8 @@ a_terminal() {
 	[[ $(stat_field "$pid" 6) != "$pid" ]] || fail "COMMAND leads its session" "  see:      $STATE"
 }
 
+# Hint: setsid(2) fails with EPERM for whoever leads a process group, and this launcher does, as one from a prompt.
+# Who surely does not: fork(2)?
 @test "COMMAND has a session of its own also if the launcher leads one" {
 	# From a prompt, a launcher leads its process group; who leads one cannot make a session.
 	launch setsid --wait sh -c 'echo $$ >leader; exec "$@"' sh detach
@@ -402,7 +448,8 @@ a_terminal() {
 @test "COMMAND has no terminal, although the launcher has one" {
 	printf '#!/bin/sh\nps -o tty= -p $$ >new && mv new its\n' >tell
 	chmod +x tell
-	on_terminal 'ps -o tty= -p $$ >ours; detach -C . ./tell; until [ -e its ]; do sleep 0.02; done'
+	on_terminal 'ps -o tty= -p $$ >ours; detach -C . ./tell; until [ -e its ]; do sleep 0.02; done' ||
+		fail "COMMAND, ./tell, was not seen to run; on the launcher's terminal stood:" "$(<.terminal)" "  see:      $STATE"
 	expect_like "terminal of the launcher" pts "$(<ours)" "$STATE"
 	expect "terminal of COMMAND" "?" "$(<its)" "$STATE"
 }
@@ -412,14 +459,15 @@ a_terminal() {
 	exits 0 detach sh -c 'exec 5<>"$0"; '"$STAY" "$terminal"
 	is_up
 	expect "descriptor 5 of COMMAND" "$terminal" "$(readlink "/proc/$pid/fd/5")" "$STATE"
-	expect "controlling terminal of COMMAND" 0 "$(stat_field "$pid" 7)" "$STATE"
+	expect "controlling terminal of COMMAND (tty_nr in /proc/PID/stat, 0 is none)" 0 "$(stat_field "$pid" 7)" "$STATE"
 }
 
+# Hint: Whoever opens the file may lead a session without a terminal, as here the launcher does: O_NOCTTY in open(2).
 @test "a terminal as the file of -o does not become the controlling terminal" {
 	a_terminal
 	launch setsid --wait detach -o "$terminal"
 	expect "descriptor 1 of COMMAND" "$terminal" "$(readlink "/proc/$pid/fd/1")" "$STATE"
-	expect "controlling terminal of COMMAND" 0 "$(stat_field "$pid" 7)" "$STATE"
+	expect "controlling terminal of COMMAND (tty_nr in /proc/PID/stat, 0 is none)" 0 "$(stat_field "$pid" 7)" "$STATE"
 }
 
 # == The middle process ==
@@ -439,6 +487,8 @@ a_terminal() {
 	expect "directory" / "$(readlink "/proc/$pid/cwd")" "$STATE"
 }
 
+# Hint: getcwd(3) fails with ENOENT in such a place. Who needs its name, when no other name is relative? A library or
+# an interpreter may ask for it by itself.
 @test "a deleted current directory does not disturb detach" {
 	launch from 'mkdir gone; cd gone; rmdir ../gone' detach
 	expect "directory" / "$(readlink "/proc/$pid/cwd")" "$STATE"
@@ -450,6 +500,8 @@ a_terminal() {
 	expect "directory" "$PWD/a dir/below" "$(readlink "/proc/$pid/cwd")" "$OPTIONS"
 }
 
+# Hint: The chdir(2) is the daemon's, whose words reach nobody. Its failure must come to the launcher, with the reason,
+# as that of an exec does.
 @test "-C with a directory that is missing, or is none: exit 125, and why" {
 	touch file
 	refused 125 '.*nowhere' detach -C nowhere true
@@ -469,11 +521,13 @@ a_terminal() {
 	for umask in 0 22 077 0007 777; do
 		rm -f mask
 		exits 0 detach -m "$umask" -o mask sh -c umask
-		wait_until 10 test -s mask
+		wait_until 10 test -s mask || fail "COMMAND has not written its umask, with -m $umask" "  see:      $OPTIONS"
 		expect "umask of COMMAND with -m $umask" "$(printf %04o $((8#$umask)))" "$(<mask)" "$OPTIONS"
 	done
 }
 
+# Hint: Functions that read octal numbers are generous: strtol(3) takes blanks and a sign in front, and stops at rubbish
+# without a word; others take 0x, 0o or _ as well. Only the digits 0 to 7 are good, and no number above 0777.
 @test "-m with anything else is bad usage: exit 125, and COMMAND does not run" {
 	local umask
 	for umask in '' 8 029 -1 +22 0x1f ' 22' '22 ' 1000 u=rwx 0o22 99999999999999999999; do
@@ -495,6 +549,7 @@ a_terminal() {
 @test "with any of 0, 1 and 2 closed, COMMAND gets all three, the right way round" {
 	local closed
 	for closed in "${CLOSED[@]}"; do
+		echo "from: $closed" # if it hangs, the last one is it
 		launch from "$closed" detach -o o -e e
 		expect "descriptors, from: $closed" "0 1 2" "$(descriptors "$pid")" "$STATE"
 		expect "what they are, from: $closed" "/dev/null"$'\n'"$PWD/o"$'\n'"$PWD/e" \
@@ -516,12 +571,18 @@ a_terminal() {
 	expect "descriptors" "0 1 2" "$(descriptors "$pid")" "$STATE"
 }
 
+# Hint: /dev/null can be opened for reading, for writing, or for both, as any file: O_RDWR in open(2).
 @test "COMMAND reads end of file, and may write to stdout and stderr" {
 	echo words >text
-	exits 0 from 'exec <text' detach sh -c 'read -r x; [ $? = 1 ] && echo x && echo y >&2 && ln -s "$$" "$TEST_MARK/up"'
-	is_up
+	exits 0 from 'exec <text' detach sh -c 'read -r x; said="read $?"; echo x; said="$said, stdout $?"; echo y >&2
+		ln -s "$said, stderr $?" "$TEST_MARK/said"'
+	wait_until 10 test -L said ||
+		fail "COMMAND has not come to its end: it does not run, or waits in read" "  see:      $STATE"
+	expect "exit codes in COMMAND (1 is the end of file)" "read 1, stdout 0, stderr 0" "$(readlink said)" "$STATE"
 }
 
+# Hint: Whoever opens a FIFO with O_NONBLOCK gives COMMAND a descriptor that has it. It is a flag of the open file, so
+# dup2(2), fork(2) and execve(2) keep it: F_SETFL in fcntl(2).
 @test "COMMAND can read and write in peace: its descriptors are not non-blocking" {
 	mkfifo pipe
 	exec 5<>pipe
@@ -537,17 +598,32 @@ a_terminal() {
 # Not from a shell, which may change them for itself.
 signals() {
 	exits 0 from : "$@" detach -o signals cat /proc/self/status
-	wait_until 10 grep -q ^nonvoluntary_ctxt_switches signals
+	wait_until 10 grep -qs ^nonvoluntary_ctxt_switches signals ||
+		fail "COMMAND has not written its /proc/self/status to the file of -o" "  see:      $STATE"
+}
+
+# named KEY: the signals of that line in ./signals, the mask and their names.
+named() {
+	local mask number name names=
+	mask=$(sed -n "s/^$1:[[:space:]]*//p" signals)
+	for number in {1..64}; do
+		((0x$mask >> (number - 1) & 1)) || continue
+		name=$(kill -l "$number" 2>/dev/null) || :
+		names+=" ${name:-$number}"
+	done
+	echo "$mask${names:-, none}"
 }
 
 @test "COMMAND begins with no signal blocked" {
 	signals env --block-signal
-	expect "signal mask" "SigBlk: 0000000000000000" "$(grep ^SigBlk signals | tr '\t' ' ')" "$STATE"
+	expect "blocked signals: SigBlk in /proc/PID/status" "0000000000000000, none" "$(named SigBlk)" "$STATE"
 }
 
+# Hint: What is ignored stays ignored through execve(2): set each signal to SIG_DFL, sigaction(2). Some languages ignore
+# signals themselves, as Python PIPE and Perl FPE, and may put back at the exec what they found at their start.
 @test "COMMAND begins with no signal ignored" {
 	signals env --ignore-signal
-	expect "ignored signals" "SigIgn: 0000000000000000" "$(grep ^SigIgn signals | tr '\t' ' ')" "$STATE"
+	expect "ignored signals: SigIgn in /proc/PID/status" "0000000000000000, none" "$(named SigIgn)" "$STATE"
 }
 
 # == What COMMAND gets ==
@@ -556,8 +632,8 @@ signals() {
 
 @test "COMMAND gets the environment as it was" {
 	not_under_valgrind "which adds to it"
-	env -i "TEST_MARK=$TEST_MARK" "PATH=$PATH" 'EMPTY=' $'ODD=two  words\nand = a line' "$(command -v detach)" \
-		sh -c "$STAY" >.out 2>.err 3>&- 4>&-
+	exits 0 env -i "TEST_MARK=$TEST_MARK" "PATH=$PATH" 'EMPTY=' $'ODD=two  words\nand = a line' \
+		"$(command -v detach)" sh -c "$STAY"
 	is_up
 	# A program that is started through a shell has these as well.
 	expect "environment" "EMPTY=;ODD=two  words"$'\n'"and = a line;PATH=$PATH;TEST_MARK=$TEST_MARK;" \
@@ -663,7 +739,7 @@ signals() {
 	mkfifo pipe
 	exec 5<>pipe
 	exits 0 detach -o pipe echo hello
-	read -r -t 10 -u 5 line
+	read -r -t 10 -u 5 line || fail "no line has come through the FIFO within 10 s" "  see:      $FILES"
 	expect "line in the FIFO" hello "$line" "$FILES"
 }
 
@@ -671,18 +747,24 @@ signals() {
 # getopt(3) stops at the first word that is no option; in glibc only with POSIXLY_CORRECT, or '+' in front.
 # A number is good when all of it was read and it lies in its range: strtod(3).
 
+# Hint: 125 is each failure of detach's own, bad usage included, and it is told on stderr. A parser of options that
+# leaves by itself may have another number.
 @test "detach without COMMAND is bad usage: exit 125" {
 	exits 125 detach
 	expect_like "stderr" 'detach' "$err" "$OPTIONS"
 	expect "stdout" "" "$out" "$OPTIONS"
 }
 
+# Hint: What begins with - before COMMAND is an option of yours. One that you do not know is told on stderr, with 125,
+# before anything is started. A parser of options that leaves by itself may have another number.
 @test "an unknown option is bad usage: exit 125, and COMMAND does not run" {
 	exits 125 detach -x touch "$PWD/ran"
 	expect_like "stderr" 'detach' "$err" "$OPTIONS"
 	expect "files" "" "$(ls)" "$OPTIONS"
 }
 
+# Hint: Where the command line ends, there is no value: not an empty one, and not the default. How does your parser of
+# options tell it: ':' or '?' in getopt(3)?
 @test "an option without its argument is bad usage: exit 125" {
 	local option
 	for option in -C -m -o -e -t; do exits 125 detach "$option"; done
@@ -693,10 +775,14 @@ signals() {
 	launch detach -t 9.75
 }
 
+# Hint: Digits, and perhaps a point with digits behind it, no more: strtod(3) takes 1e3, 0x10, inf, nan and a blank in
+# front as well, and stops at rubbish without a word. What is too large for your clock is refused, too.
 @test "-t with anything else is bad usage: exit 125, and COMMAND does not run" {
-	local seconds
+	local seconds limit
+	patient 10
 	for seconds in '' x -1 +1 1e3 0x10 ' 1' '1 ' 1s 1.2.3 1,5 . inf nan 99999999999999999999; do
-		refused 125 '.*' detach -t "$seconds" touch "$PWD/ran"
+		# 124: with that value it does not return
+		refused 125 '.*' timeout "$limit" detach -t "$seconds" touch "$PWD/ran"
 	done
 	expect "files" "" "$(ls)" "$OPTIONS"
 }
@@ -706,12 +792,15 @@ signals() {
 	expect "pid" "$pid" "$out" "$OPTIONS"
 }
 
+# Hint: Help that was asked for is an answer, not an error: it goes to stdout, with 0. On stderr, with 125, only who
+# made a mistake gets it.
 @test "-h prints help on stdout and exits 0" {
 	exits 0 detach -h
 	expect_like "stdout" 'detach.*COMMAND' "$out" "$OPTIONS"
 	expect "stderr" "" "$err" "$OPTIONS"
 }
 
+# Hint: The program's name and then a number, on stdout. A parser of options may use -V, or -v, otherwise by itself.
 @test "-V prints the version on stdout and exits 0" {
 	exits 0 detach -V
 	expect_like "stdout" '^detach.*[0-9]' "$out" "$OPTIONS"
