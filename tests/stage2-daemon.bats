@@ -43,12 +43,7 @@ signal.pause()'
 refused() {
 	local want=$1 why=$2
 	shift 2
-	exits "$want" "$@" 2>.words || if [[ $code == 137 ]]; then # as in broken_by, from; bash says 'Killed' on .err
-		fail "exit code of: $*" "  expected: $want" "  came:     none: it, or what it has started, ran on and was killed" \
-			"  stdout:   $out" "  stderr:   $(grep -v ' Killed  ' .err)" "  see:      $TRUTH"
-	else
-		fail "$(<.words)" "  see:      $TRUTH"
-	fi
+	exits "$want" "$@" || fail "  see:      $TRUTH"
 	expect "stdout of: $*" "" "$out" "$TRUTH"
 	expect_like "stderr of: $*" "^detach: $why" "$err" "$TRUTH"
 	nobody_lives_on "$@"
