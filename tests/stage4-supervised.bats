@@ -45,8 +45,9 @@ a_new_pid() { [[ -s repeatd.pid && $(<repeatd.pid) != "$1" ]]; }
 
 # up_with OLD: there is a daemon, and it is not this one; leaves $daemon.
 up_with() {
-	wait_until 10 a_new_pid "$1" || fail "the service does not come up" "  log: $(cat repeatd.log job.out job.err)" \
-		"  see:      $managers"
+	wait_until 10 a_new_pid "$1" 2>/dev/null ||
+		fail "${1:+after the end of pid $1, }a daemon run by the manager" "  expected: it comes up" "  came:     none" \
+			"  log:      $(cat repeatd.log job.out job.err 2>&1)" "  see:      $managers"
 	daemon=$(<repeatd.pid)
 }
 
@@ -57,7 +58,14 @@ is_child_of() { expect "parent of the daemon" "$1" "$(stat_field "$2" 4)" "$mana
 nothing_left() {
 	gone "$daemon" "the daemon" "$managers"
 	absent repeatd.pid "$managers"
-	expect "lines of COMMAND after TERM" 1 "$(lines repeatd.log 'goodbye$')" "$managers"
+	expect "lines 'goodbye', which COMMAND writes at TERM" 1 "$(lines repeatd.log 'goodbye$')" "$managers"
+}
+
+# opened_again: after mv and HUP there is a new log, and the daemon is still the same.
+opened_again() {
+	wait_until 10 test -e repeatd.log 2>/dev/null ||
+		fail "the log, after mv and HUP" "  expected: a new repeatd.log" "  came:     none" "  see:      $managers"
+	expect "the daemon's pid, after HUP" "$daemon" "$(cat repeatd.pid 2>&1)" "$managers"
 }
 
 # What waits for TERM and says that it came. In a file, because ./run is a shell's text.
@@ -76,6 +84,8 @@ goodbye_sayer() {
 	is_child_of "$job" "$daemon"
 }
 
+# Hint: sv down is TERM, then CONT, to the daemon alone: runsv(8). It is for you to end the group of COMMAND, and to
+# leave only after it.
 @test "sv down under runsv ends COMMAND, then repeatd, and leaves no pid file" {
 	under_runsv -i 3600 run "$(goodbye_sayer)"
 	logged 1 'ready$'
@@ -83,6 +93,8 @@ goodbye_sayer() {
 	nothing_left
 }
 
+# Hint: After KILL the file is still there, but nobody holds its lock: fcntl(2), flock(2). Ask for the lock, not for
+# the file, nor for the pid in it.
 @test "runsv starts it again after KILL, although the pid file is still there" {
 	under_runsv -i 3600 run true
 	kill -KILL "$daemon"
@@ -90,13 +102,14 @@ goodbye_sayer() {
 	exits 0 repeatd status
 }
 
+# Hint: HUP comes to the daemon and must not end it: then the manager would start another one, which has a log, but
+# another pid.
 @test "sv hup under runsv opens the log again" {
-	under_runsv -i 3600 run true
-	wait_until 10 has_lines 1 repeatd.log # it is up and has said so
+	under_runsv -i 3600 run "$(goodbye_sayer)"
+	logged 1 'ready$'
 	mv repeatd.log old.log
 	exits 0 sv hup ./service
-	wait_until 10 test -e repeatd.log || fail "no new log" "  see:      $managers"
-	expect "the daemon" "$daemon" "$(<repeatd.pid)" "$managers"
+	opened_again
 }
 
 @test "under s6-supervise it stays s6-supervise's child" {
@@ -104,6 +117,8 @@ goodbye_sayer() {
 	is_child_of "$job" "$daemon"
 }
 
+# Hint: s6-svc -d is TERM, then CONT, to the daemon alone. It is for you to end the group of COMMAND, and to leave only
+# after it.
 @test "s6-svc -d ends COMMAND, then repeatd, and leaves no pid file" {
 	under_s6 -i 3600 run "$(goodbye_sayer)"
 	logged 1 'ready$'
@@ -111,6 +126,8 @@ goodbye_sayer() {
 	nothing_left
 }
 
+# Hint: After KILL the file is still there, but nobody holds its lock: fcntl(2), flock(2). Ask for the lock, not for
+# the file, nor for the pid in it.
 @test "s6-supervise starts it again after KILL, although the pid file is still there" {
 	under_s6 -i 3600 run true
 	kill -KILL "$daemon"
@@ -118,22 +135,26 @@ goodbye_sayer() {
 	exits 0 repeatd status
 }
 
+# Hint: HUP comes to the daemon and must not end it: then the manager would start another one, which has a log, but
+# another pid.
 @test "s6-svc -h opens the log again" {
-	under_s6 -i 3600 run true
-	wait_until 10 has_lines 1 repeatd.log
+	under_s6 -i 3600 run "$(goodbye_sayer)"
+	logged 1 'ready$'
 	mv repeatd.log old.log
 	exits 0 s6-svc -h service
-	wait_until 10 test -e repeatd.log || fail "no new log" "  see:      $managers"
-	expect "the daemon" "$daemon" "$(<repeatd.pid)" "$managers"
+	opened_again
 }
 
 # The mistake that the page on managers warns of.
+# Hint: runsv takes the end of start for the end of the service, and starts it again. The lock refuses each further one.
 @test "'start' under runsv is a daemon that runsv does not have, started again and again" {
 	needs runsv
 	service -i 3600 start true
 	beside runsv service
 	up_with ''
-	wait_until 10 has_lines 2 job.out 'already running'
+	wait_until 10 has_lines 2 job.out 'already running' 2>/dev/null ||
+		fail "what the starts say that runsv makes" "  expected: 2 lines or more with: already running" \
+			"  came:     $(<job.out)"
 	exits 0 sv -w 10 down ./service
 	lives "$daemon" "the daemon that runsv cannot stop" "$managers"
 	exits 0 repeatd stop
@@ -170,6 +191,8 @@ with_systemd() {
 	expect "exit code of the commands to systemd: $out $err" 0 "$code" "$managers"
 }
 
+# Hint: systemctl start waits for READY=1, and hears it from the process alone that it has started: sd_notify(3), and
+# NotifyAccess= in systemd.service(5).
 @test "under systemd, Type=notify: systemctl start returns when it is ready, stop when all is gone" {
 	OPTIONS='-i 3600' COMMAND=$(goodbye_sayer)
 	with_systemd 'systemctl --user start repeatd' \
@@ -183,9 +206,11 @@ with_systemd() {
 	expect_like "status" 'StatusText=[^ ]' "$out" "$managers"
 	expect_like "how it ended" 'Result=success' "$out" "$managers"
 	absent repeatd.pid "$managers"
-	expect "lines of COMMAND after TERM" 1 "$(lines repeatd.log 'goodbye$')" "$managers"
+	expect "lines 'goodbye', which COMMAND writes at TERM" 1 "$(lines repeatd.log 'goodbye$')" "$managers"
 }
 
+# Hint: TERM is for you alone, KillMode=mixed in systemd.kill(5). Do not wait for what has left the group: systemd kills
+# what is left in the control group once you have ended.
 @test "under systemd, what has left the process group too is gone after stop" {
 	OPTIONS='-i 3600' COMMAND="$PWD/leaver"
 	printf '%s\n' '#!/bin/sh' 'setsid sleep 1000 &' 'echo $! >"$HERE/left"' 'echo ready' 'exec sleep 1000' >leaver

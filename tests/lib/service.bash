@@ -37,19 +37,22 @@ foreground() {
 	beside env --default-signal=INT repeatd "$@"
 	# shellcheck disable=SC2034 # for the test
 	daemon=$job
-	wait_until 10 test -s repeatd.pid
+	wait_until 10 test -s repeatd.pid 2>/dev/null ||
+		fail "repeatd $*" "  expected: it makes its pid file" "  came:     none" "  stderr:   $(<job.err)"
 }
 
 # ended CODE [SEE]: $job ends, with that exit code.
 ended() {
 	local came=0
-	wait_until 15 dead "$job" || return 1
+	wait_until 15 dead "$job" 2>/dev/null ||
+		fail "what ran beside the test" "  expected: it ends" "  came:     it lives" "  stderr:   $(<job.err)" \
+			${2:+"  see:      $2"} || return 1
 	wait "$job" || came=$?
 	expect "exit code of what ran beside the test: $(<job.err)" "$1" "$came" "${2:-}"
 }
 
 # gone PID WHAT [SEE]: that process ends.
-gone() { wait_until 10 dead "$1" || fail "$2" "  expected: process $1 ends" "  came:     it lives" ${3:+"  see:      $3"}; }
+gone() { wait_until 10 dead "$1" 2>/dev/null || fail "$2" "  expected: process $1 ends" "  came:     it lives" ${3:+"  see:      $3"}; }
 
 # lives PID WHAT [SEE]: that process is alive.
 lives() { alive "$1" || fail "$2" "  expected: process $1 lives" "  came:     it is dead" ${3:+"  see:      $3"}; }
@@ -69,7 +72,7 @@ has_lines() { (($(lines "$2" "${3:-}") >= $1)); }
 
 # logged COUNT REGEX [SEE]: the log gets at least so many such lines.
 logged() {
-	wait_until 10 has_lines "$1" repeatd.log "$2" ||
+	wait_until 10 has_lines "$1" repeatd.log "$2" 2>/dev/null ||
 		fail "the log" "  expected: $1 of /$2/" "  came:     $(tail -n 20 repeatd.log)" ${3:+"  see:      $3"}
 }
 
