@@ -623,8 +623,7 @@ refused() {
 @test "of two daemons, one with a deleted file, the new one stays and keeps its file" {
 	launched -i 0.2 start true
 	old=$daemon
-	kill -STOP "$old" # it shall not notice before the new one is there
-	wait_until 5 in_state T "$old"
+	freeze "$old" # it shall not notice before the new one is there
 	rm repeatd.pid
 	launched -i 3600 start true
 	kill -CONT "$old"
@@ -697,8 +696,7 @@ got_term() {
 held() {
 	launched -i 3600 start true
 	wait_until 5 in_state S "$daemon"
-	kill -STOP "$daemon"
-	wait_until 5 in_state T "$daemon"
+	freeze "$daemon"
 	beside repeatd "$@" stop
 	got_term
 }
@@ -723,8 +721,7 @@ held() {
 # Hint: After -t seconds comes KILL, and then the wait for the death goes on. alarm(2), poll(2) have time limits.
 @test "a daemon that does not take TERM is killed after -t seconds, and stop leaves with 0" {
 	launched -i 3600 start true
-	kill -STOP "$daemon"
-	wait_until 5 in_state T "$daemon"
+	freeze "$daemon"
 	timed exits 0 repeatd -t 0.4 stop
 	took "stop -t 0.4" 400 3000 "$stopping"
 	gone "$daemon" "the daemon" "$stopping"
@@ -734,8 +731,7 @@ held() {
 @test "stop waits in one blocking call and polls nothing" {
 	needs_own_calls
 	launched -i 3600 start true
-	kill -STOP "$daemon"
-	wait_until 5 in_state T "$daemon"
+	freeze "$daemon"
 	exits 0 strace -f -o calls repeatd -t 1 stop
 	sed -n '/kill.*SIGTERM\|send_signal.*SIGTERM/,/kill.*SIGKILL\|send_signal.*SIGKILL/p' calls >waiting
 	has_lines 2 waiting ||
@@ -802,11 +798,10 @@ held() {
 # (pidfd_open(2)), or is it another pid that holds the lock now?
 @test "stop is done when its daemon has gone, though another took the lock in the same instant" {
 	launched -i 3600 start true
-	kill -STOP "$daemon"
+	freeze "$daemon"
 	beside repeatd -t 20 stop
 	got_term
-	kill -STOP "$job"
-	wait_until 10 in_state T "$job"
+	freeze "$job"
 	kill -KILL "$daemon"
 	gone "$daemon" "the daemon after KILL" "$stopping"
 	launched -i 3600 start true
@@ -847,8 +842,7 @@ held() {
 @test "restart waits for the old daemon's end, and KILL comes after -t" {
 	launched -i 3600 start true
 	old=$daemon
-	kill -STOP "$old"
-	wait_until 5 in_state T "$old"
+	freeze "$old"
 	timed launched -t 0.4 -i 3600 restart true
 	took "restart -t 0.4" 400 3000 "$stopping"
 	gone "$old" "the old daemon" "$verbs"

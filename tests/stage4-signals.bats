@@ -182,7 +182,7 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 @test "a COMMAND that is stopped does not outlive the daemon" {
 	foreground -g 0.3 -i 3600 run sh -c 'echo $$ >"$HERE/new"; mv "$HERE/new" "$HERE/pid"; while :; do sleep 1; done'
 	wait_until 10 test -s pid
-	kill -STOP "$(<pid)"
+	freeze "$(<pid)"
 	kill -TERM "$daemon"
 	ended 0
 	none_left "after the daemon"
@@ -433,7 +433,7 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	launched -i 3600 start sh -c '
 		i=0; while [ $i -lt 50 ]; do (sleep 0.1; echo x >>"$HERE/ended") & i=$((i+1)); done; : >"$HERE/begun"; exec sleep 0.1'
 	wait_until 10 test -e begun
-	kill -STOP "$daemon"
+	freeze "$daemon"
 	wait_until 10 has_lines 50 ended
 	kill -CONT "$daemon"
 	no_children "$children"
@@ -620,7 +620,7 @@ all_lines() {
 @test "what COMMAND wrote in its last moment is not lost, however much" {
 	launched -n 1 start sh -c ': >"$HERE/up"; until [ -e "$HERE/go" ]; do sleep 0.02; done; head -c 60000 /dev/zero | tr "\\0" x; : >"$HERE/over"'
 	wait_until 10 test -e up
-	kill -STOP "$daemon"
+	freeze "$daemon"
 	: >go
 	wait_until 10 test -e over
 	kill -CONT "$daemon"

@@ -1029,7 +1029,7 @@ costs_one_warning() {
 	exits 0 repeatd -p other/pid -o other/log -c other/ctl -i 3600 start true
 	deaf_clients 1
 	wait_until 5 daemon_holds repeatd.ctl.deaf
-	kill -STOP "$(<other/pid)"
+	freeze "$(<other/pid)"
 	begin=$(now_ms)
 	exits 4 limited repeatctl -c other/ctl status
 	took=$(($(now_ms) - begin))
@@ -1124,7 +1124,7 @@ costs_one_warning() {
 @test "silence is exit code 4 at -t" {
 	local begin took
 	idle_daemon
-	kill -STOP "$pid"
+	freeze "$pid"
 	begin=$(now_ms)
 	exits 4 limited repeatctl -t 0.4 status
 	took=$(($(now_ms) - begin))
@@ -1138,7 +1138,7 @@ costs_one_warning() {
 # ENXIO from open(2) is nothing to end, or to wait, for.
 @test "a daemon that was asked in vain still serves the next one" {
 	idle_daemon
-	kill -STOP "$pid"
+	freeze "$pid"
 	exits 4 repeatctl -t 0.1 status
 	exits 4 repeatctl -t 0.1 help
 	kill -CONT "$pid"
@@ -1148,7 +1148,7 @@ costs_one_warning() {
 
 @test "repeatctl does not hang when the daemon dies while it waits" {
 	idle_daemon
-	kill -STOP "$pid"
+	freeze "$pid"
 	background ctl.out repeatctl -t 0.5 status
 	wait_until 5 a_reply_fifo_is_there
 	kill -KILL "$pid"
@@ -1160,7 +1160,7 @@ costs_one_warning() {
 
 @test "repeatctl does not hang when the FIFO is full" {
 	idle_daemon
-	kill -STOP "$pid"
+	freeze "$pid"
 	fifo fill repeatd.ctl
 	within 2500 exits 4 limited repeatctl -t 0.3 status
 	expect "files left behind" "" "$(replies)" "$control"
@@ -1171,7 +1171,7 @@ costs_one_warning() {
 # Hint: EAGAIN means full, not gone: poll(2) for POLLOUT with what is left of -t, then write the whole line again.
 @test "repeatctl waits, up to -t, for room in a full FIFO" {
 	idle_daemon
-	kill -STOP "$pid"
+	freeze "$pid"
 	fifo fill repeatd.ctl
 	background ctl.out repeatctl -t 20 status
 	for_a_while 200 alive "$job" || fail "repeatctl -t 20 status, with the FIFO full" "  expected: waits" \
@@ -1214,7 +1214,7 @@ costs_one_warning() {
 @test "the reply FIFO is named FIFO.ID and has mode 0600" {
 	umask 000
 	idle_daemon
-	kill -STOP "$pid"
+	freeze "$pid"
 	background ctl.out repeatctl -t 60 status
 	wait_until 5 a_reply_fifo_is_there
 	expect_like "its name" '^\./repeatd\.ctl\.[A-Za-z0-9]{1,32}$' "$(replies)" "$control"
@@ -1236,7 +1236,7 @@ costs_one_warning() {
 @test "the reply FIFO is gone after every signal that ends repeatctl" {
 	local signal
 	idle_daemon
-	kill -STOP "$pid"
+	freeze "$pid"
 	for signal in TERM INT HUP QUIT ALRM USR1 USR2; do
 		background ctl.out repeatctl -t 60 status
 		wait_until 5 a_reply_fifo_is_there
@@ -1251,7 +1251,7 @@ costs_one_warning() {
 
 @test "the reply FIFO is gone in the end when PIPE comes" {
 	idle_daemon
-	kill -STOP "$pid"
+	freeze "$pid"
 	background ctl.out repeatctl -t 60 status
 	wait_until 5 a_reply_fifo_is_there
 	kill -PIPE "$job" # it may die of it or wait on
@@ -1458,7 +1458,7 @@ comes_back() {
 # Hint: What is in the old FIFO has been accepted: read it empty before you let go of it.
 @test "a command that waits in the FIFO when the FIFO is deleted is obeyed" {
 	serve -i 1 start true
-	kill -STOP "$pid"
+	freeze "$pid"
 	wait_until 5 same 'stat_field "$pid" 3' T
 	echo pause >repeatd.ctl
 	rm repeatd.ctl
@@ -1515,7 +1515,7 @@ comes_back() {
 # st_ino.
 @test "at its end the daemon leaves a FIFO alone that is not the one it made" {
 	idle_daemon
-	kill -STOP "$pid"
+	freeze "$pid"
 	mv repeatd.ctl elsewhere
 	mkfifo -m 644 repeatd.ctl
 	kill -TERM "$pid"

@@ -294,7 +294,7 @@ first_pass_over() {
 	leech 0 start
 	pid=${out##* }
 	wait_until 10 field_like state idle
-	kill -STOP "$pid"
+	freeze "$pid"
 	ctl 4 -t 0.3 status
 	kill -CONT "$pid"
 	expect "FIFOs left" leecher.ctl "$(cd to/.leecher && find . -type p -printf '%P\n')"
@@ -306,7 +306,7 @@ first_pass_over() {
 	leech 0 start
 	pid=${out##* }
 	wait_until 10 field_like state idle
-	kill -STOP "$pid"
+	freeze "$pid"
 	leecherctl -c leecher.conf -t 10 status >late 3>&- 4>&- &
 	asking=$!
 	sleep 1.7 # longer than the interval

@@ -226,7 +226,7 @@ teardown() { clean_up; }
 @test "stop kills a daemon that does not answer, -t seconds later" {
 	leech 0 start
 	pid=${out##* }
-	kill -STOP "$pid"
+	freeze "$pid"
 	leech 0 -t 0.3 stop
 	dead "$pid"
 }

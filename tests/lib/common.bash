@@ -138,6 +138,16 @@ stat_field() {
 	echo "${fields[$2 - 3]}"
 }
 
+# in_state LETTER PID: as ps shows it.
+in_state() { [[ $(stat_field "$2" 3 2>/dev/null) == "$1" ]]; }
+
+# freeze PID: stops it, and returns when it has stopped. A signal that comes before that is still taken, for a process
+# takes STOP only when it runs, and of two signals the one with the lower number.
+freeze() {
+	kill -STOP "$1"
+	wait_until 10 in_state T "$1"
+}
+
 # marked_pids: every living process that carries this test's mark (the test's shell itself does not).
 marked_pids() {
 	local found

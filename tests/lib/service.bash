@@ -114,9 +114,6 @@ zombies_of() {
 }
 no_zombies_of() { [[ -z $(zombies_of "$1") ]]; }
 
-# in_state LETTER PID: as ps shows it.
-in_state() { [[ $(stat_field "$2" 3 2>/dev/null) == "$1" ]]; }
-
 # needs_own_calls: skips where the system calls are not those of the program alone.
 needs_own_calls() {
 	((SLOWER == 1)) || skip "the system calls would be those of valgrind or of the sanitizer"
