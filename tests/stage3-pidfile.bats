@@ -633,7 +633,8 @@ refused() {
 	expect "the pid file" "$daemon" "$(<repeatd.pid)" "$file"
 }
 
-# Hint: As long as the file has a name, whoever removes the name must hold the lock: unlink first, then close.
+# Hint: Whoever removes the name must hold the lock: unlink first, then close. And whoever starts looks again, once it
+# has the lock: is the file that it has locked still the one of that name?
 @test "a start in the moment in which another ends keeps its file" {
 	needs_own_calls
 	# the one that ends is held up where it removes its file: a start is refused there, or it works
@@ -644,7 +645,7 @@ refused() {
 		fail "a start after that one has ended" "  expected: it gets the lock" "  came:     $(<.err)" "  see:      $file"
 	ended 0
 	daemon=$(sed 's/.* //' .out)
-	expect "the pid file" "$daemon" "$(cat repeatd.pid)" "$file"
+	expect "the pid file" "$daemon" "$(cat repeatd.pid 2>&1)" "$file"
 	exits 0 repeatd status
 	expect "status" "running, pid $daemon" "$out" "$file"
 }
