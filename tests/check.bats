@@ -254,7 +254,7 @@ hurt() {
 	program '"$0" "$@" & "$0" "$@" & wait'
 	promise "The code" "Hint." "it starts COMMAND" 'launch forkoff'
 	# a fence of the old kind around it, for who looks may be too slow to keep it small
-	as=(env FENCE=2000 sh "$ROOT/tests/lib/fence" bash -c 'echo $$ >"$FENCE_GROUP/cgroup.procs" && exec "$@"' bash
+	as=(env FENCE=500 sh "$ROOT/tests/lib/fence" bash -c 'echo $$ >"$FENCE_GROUP/cgroup.procs" && exec "$@"' bash
 		unshare -m sh -c 'umount -a -l -t cgroup,cgroup2 && exec "$@"' sh)
 	"${as[@]}" true 2>/dev/null || skip "no control group or no mount namespace can be made here"
 	as+=(env FENCE=150 BATS_TEST_TIMEOUT=20)
