@@ -15,17 +15,28 @@ drawn() {
 	sh tests/trace --check "$1" 3>&- 4>&- || fail "  expected: what $1 draws"
 }
 
+# for awk: whether a page has that heading, whatever the case of its letters.
+HAS='function has(page, heading,    line) {
+	if (!(page in known)) {
+		known[page]
+		while ((getline line < page) > 0) if (sub(/^##* /, "", line)) is_heading[page, tolower(line)]
+	}
+	return (page, tolower(heading)) in is_heading
+}'
+
 # headings FILE...: the "see:" hints of test files, NAME/README.md and a heading, name headings that exist.
 headings() {
-	local file heading missing=
-	while IFS='|' read -r file heading; do
-		sed -n 's/^##* //p' "$file" | grep -qixF -- "$heading" || missing+="$file: $heading"$'\n'
-	done < <(awk -F '"' '
+	local missing
+	missing=$(awk -F '"' "$HAS"'
 		/^chapter="/ { chapter = $2 }
-		/^[A-Za-z_]+="/ { hint = $2; sub(/^[$]chapter/, chapter, hint) }
-		/^[A-Za-z_]+="/ && match(hint, /README[.]md[:,] /) {
-			print substr(hint, 1, RSTART + 8) "|" substr(hint, RSTART + RLENGTH)
-		}' "$@" | sort -u)
+		/^[A-Za-z_]+="/ {
+			hint = $2
+			sub(/^[$]chapter/, chapter, hint)
+			if (!match(hint, /README[.]md[:,] /)) next
+			page = substr(hint, 1, RSTART + 8)
+			heading = substr(hint, RSTART + RLENGTH)
+			if (!has(page, heading)) print page ": " heading
+		}' "$@")
 	expect "headings that tests name and no chapter has" "" "$missing"
 }
 
@@ -73,13 +84,11 @@ headings() {
 
 # sections STAGE: each of its tests lies in a section that has the name of a heading of its chapter, and has a hint.
 sections() {
-	local table chapter section hint missing=
-	table=$(. tests/lib/promises.sh && promises "$1" | cut -f 4-6 | sort -u | tr '\t' '\037') # a tab is a blank to read
-	[[ -n $table ]] || fail "stage $1 has no tests"
-	while IFS=$'\037' read -r chapter section hint; do
-		sed -n 's/^##* //p' "$chapter" | grep -qxF -- "$section" || missing+="$chapter: a test in section \"$section\""$'\n'
-		[[ -n $hint ]] || missing+="$chapter: no hint in section \"$section\""$'\n'
-	done <<<"$table"
+	local missing
+	missing=$(. tests/lib/promises.sh && promises "$1" | awk -F '\t' "$HAS"'
+		!has($4, $5) { print $4 ": a test in section \"" $5 "\"" }
+		$6 == "" { print $4 ": no hint in section \"" $5 "\"" }
+		END { if (NR == 0) print "no tests" }' | sort -u)
 	expect "sections that are no headings, and sections without a hint" "" "$missing" "CONTRIBUTING.md"
 }
 

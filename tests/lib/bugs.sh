@@ -16,25 +16,32 @@
 
 BUGS=${BUGS:-tests/bugs}
 
-# bug_names [STAGE]: the names of all bugs, or of those of a stage.
-bug_names() {
-	for patch in "$BUGS"/*.patch; do
-		[ -f "$patch" ] || continue
-		patch=${patch##*/}
-		[ "${1:-any}" = any ] || [ "$(bug_field "${patch%.patch}" Stage)" = "$1" ] && echo "${patch%.patch}"
-	done
-}
-
-# bug_field NAME FIELD: what its header says there, a line for each time that it stands there.
-bug_field() {
-	awk -v field="$2:" '
-		function out() { if (on) print value; on = 0 }
-		/^$/ { exit }
+# bug_fields FIELD [PATCH...]: "NAME VALUE", a line for each time that a header says FIELD; of all bugs, or of these files.
+bug_fields() {
+	field=$1
+	shift
+	[ $# -gt 0 ] || set -- "$BUGS"/*.patch
+	[ -f "$1" ] || return 0
+	awk -v field="$field:" '
+		function out() { if (on) print name " " value; on = 0 }
+		FNR == 1 { out(); in_header = 1; name = FILENAME; gsub(/^.*\/|[.]patch$/, "", name) }
+		/^$/ { out(); in_header = 0 }
+		!in_header { next }
 		/^[ \t]/ { sub(/^[ \t]+/, " "); value = value $0; next }
 		{ out() }
 		index($0, field) == 1 { on = 1; value = substr($0, length(field) + 1); sub(/^[ \t]+/, "", value) }
 		END { out() }
-	' "$BUGS/$1.patch"
+	' "$@"
+}
+
+# bug_names [STAGE]: the names of all bugs, or of those of a stage.
+bug_names() {
+	bug_fields Stage | awk -v stage="${1:-}" 'stage == "" || $2 == stage { print $1 }'
+}
+
+# bug_field NAME FIELD: what its header says there, a line for each time that it stands there.
+bug_field() {
+	bug_fields "$2" "$BUGS/$1.patch" | sed 's/^[^ ]* //'
 }
 
 # bug_stage STAGE FOLDER: the stage as it was built, times kept, so that make builds only what changes.
