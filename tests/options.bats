@@ -16,21 +16,25 @@ agrees() { sh "$ROOT/tests/options" "$1" || fail "  expected: sources, -h, manua
 @test "stage 5: what -h, the manual and the chapter say is the same" { agrees 5; }
 @test "stage 6: what -h, the manual and the chapter say is the same" { agrees 6; }
 
-# notices STAGE SUBJECT PLACE FILE SED: with that change to a file of the stage, tests/options complains of SUBJECT in PLACE.
-notices() {
-	local stage=$1 subject=$2 place=$3 file=$4 folder
-	rm -rf copy
+# make_copy: what tests/options reads, to be changed.
+make_copy() {
 	mkdir -p copy/tests/lib
 	cp "$ROOT/tests/options" copy/tests
 	cp "$ROOT"/tests/lib/{mdoc.awk,told.sh} copy/tests/lib
-	for folder in "$ROOT"/stage[1-"$stage"]-*/; do
-		mkdir "copy/$(basename "$folder")"
-		cp "$folder"*.[ch15] "$folder"README.md "copy/$(basename "$folder")"
-	done
-	sed -i "$5" copy/stage"$stage"-*/"$file"
-	! cmp -s copy/stage"$stage"-*/"$file" "$ROOT"/stage"$stage"-*/"$file" || fail "this changes nothing: $5"
-	exits 1 env STAGES="${STAGES:-$ROOT}" sh copy/tests/options "$stage"
+	(cd "$ROOT" && tar cf - stage[1-6]-*/*.[ch15] stage[1-6]-*/README.md) | tar xf - -C copy
+}
+
+# notices STAGE SUBJECT PLACE FILE SED: with that change to a file of the stage, tests/options complains of SUBJECT in PLACE.
+notices() {
+	local stage=$1 subject=$2 place=$3 file original
+	file=$(echo "$ROOT/stage$1"-*/"$4")
+	[[ -d copy ]] || make_copy
+	original=$file file=copy/${file#"$ROOT"/}
+	sed "$5" "$original" >"$file"
+	! cmp -s "$file" "$original" || fail "this changes nothing: $5"
+	exits 1 env STAGES="${STAGES:-$ROOT}" sh copy/tests/options "$stage:$subject"
 	expect_like "after: $5" "--- stage $stage, [a-z.]*: $subject in [a-z]*"$'\n'"\\+\\+\\+ $place" "$out"
+	cp "$original" "$file"
 }
 
 @test "tests/options sees a changed synopsis" {
@@ -76,4 +80,9 @@ notices() {
 	notices 6 values manual leecher.conf.5 's/^The default is 300/The default is 200/'
 	notices 6 values manual README.md 's/^| | `settle` | 60 /| | `settle` | 61 /'
 	notices 6 values manual README.md '/^| | `mode` /d'
+}
+
+@test "tests/options refuses a stage or a subject that there is not" {
+	local what
+	for what in 0 7 5:nonsense 5: x; do exits 2 sh "$ROOT/tests/options" "$what"; done
 }
