@@ -24,6 +24,7 @@ a_bug() {
 
 # One run for all tests that only read what it says.
 setup_file() {
+	time_limit 300
 	export BUGS=$BATS_FILE_TMPDIR/bugs PROOFS=$BATS_FILE_TMPDIR/proofs
 	mkdir "$BUGS"
 	a_bug caught 's/^\treturn print(text);/\treturn print(text) + 1;/'

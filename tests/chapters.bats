@@ -5,6 +5,7 @@
 load lib/common
 load lib/pages
 
+setup_file() { time_limit 240; } # a machine may be slow, and compiles what README.md shows
 setup() { cd "$ROOT" || return 1; }
 
 quotes() { sh tests/quotes "$1" || fail "  expected: what $1 quotes is in the sources"; }

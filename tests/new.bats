@@ -6,6 +6,7 @@
 
 load lib/common
 
+setup_file() { time_limit 300; } # a machine may be slow, and compiles a project several times
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1
 	# The make that runs the tests is no concern of the makes that are run here.
