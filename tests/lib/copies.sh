@@ -1,5 +1,8 @@
 # shellcheck shell=sh
-# For sh, sourced by tests/memcheck, tests/sanitize, tests/lint and .ci/run from the repository's folder.
+# For sh, sourced by tests/memcheck, tests/sanitize, tests/lint, tests/new-prove and .ci/run from the repository's folder.
+
+# As many at a time as there are processors.
+jobs=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
 # copies FOLDER [MAKE-ARGUMENT...]: copies of all stages under FOLDER, built there. Prints what went wrong.
 copies() {
@@ -8,7 +11,7 @@ copies() {
 	rm -rf "$copies_to"
 	mkdir -p "$copies_to" && cp -R stage[1-6]-* "$copies_to" || return 1
 	for copy in "$copies_to"/stage*; do
-		(cd "$copy" && make clean && make "$@") >"$copy/make.out" 2>&1 && continue
+		(cd "$copy" && make clean && make -j "$jobs" "$@") >"$copy/make.out" 2>&1 && continue
 		cat "$copy/make.out"
 		echo "does not build: make $* in ${copy##*/}"
 		return 1
