@@ -114,8 +114,12 @@ wait_until() {
 			echo "waited $limit s in vain for: $*" >&2
 			return 1
 		fi
-		# at first more often: most of what a test waits for comes at once
-		if ((naps++ < 5)); then nap 0.005; else nap 0.02; fi
+		# at first more often: most of what a test waits for comes at once, and to look costs more than to wait
+		case $((naps++)) in
+		[0-4]) nap 0.005 ;;
+		[5-9] | [12]?) nap 0.02 ;; # for half a second
+		*) nap 0.06 ;;
+		esac
 	done
 }
 
