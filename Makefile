@@ -3,9 +3,11 @@
 #: make                  build all stages
 #: make demo             see the leecher work, in about ten seconds
 #: make test             all tests; make test-stage1 ... test-stage6: the tests of one stage
-#: make check            how the programs keep their promises, told to a person; DIR=FOLDER: programs of your own,
-#:                       in any language; STAGE=3 or STAGE=3:18: only these; ARGS=-f: stop at the first that is broken
+#: make check            hold the programs to their promises, and say of each that is broken why, and where to read;
+#:                       DIR=FOLDER: programs of your own, in any language; STAGE=3 or STAGE=3:18: only these;
+#:                       ARGS=-f: stop at the first that is broken; ARGS=--list: name them
 #: make exercise STAGE=3 DIR=my-stage3   the tests of that chapter's exercise, on your programs
+#:                       (check and exercise first build a DIR that has a Makefile)
 #: make exercises        prove that each exercise can fail and can be solved
 #: make trace STAGE=2 [CMD='detach ls'] [DIR=my-stage2] [OUT=FILE.svg|FILE.html]
 #:                       draws what really happens, from the system calls of a run
@@ -17,20 +19,36 @@
 #: make sanitize         the tests with AddressSanitizer and UBSan
 #: make lint             clang-format, clang-tidy, cppcheck, gcc -fanalyzer, shellcheck, mandoc
 #: make bugs             prove that each of tests/bugs/ is caught; STAGE=N, BUG=NAME; ALL=1: with all other tests
-#: make bug              bugs for you to find; make bug BUG=NAME puts one into work/NAME, then
-#:                       make hint BUG=NAME, make answer BUG=NAME; FRESH=1 begins anew
+#: make bug              bugs for you to find, or those of STAGE=N; make bug BUG=NAME puts one into work/NAME, then
+#:                       make hint BUG=NAME, and with MORE=1 all of it; make answer BUG=NAME; FRESH=1 begins anew
 #: make pages            hold the pages to the sources: options, exit codes, quoted code, links
 #: make docs-update      show where the terminals of the pages differ from what happens, ask, and write; FILE=..., YES=1
 #: make oracles          prove that the tests demand what the contract does, no less and no more; STAGE=N
 #: make bench            measurements beside other tools; sh tests/deps --bench installs those
 #: make install          PREFIX (default /usr/local), DESTDIR; make uninstall undoes it
-#: make clean            remove what was built
+#: make clean            remove what was built; your own folders in work/ stay
 #: make help             this list
 #:
+#: STAGE=N also limits memcheck, sanitize and new-prove; JOBS and FILTER in the environment: see tests/run.
 #: CC, CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS reach every stage: make CC=clang CFLAGS='-O1 -g'
 
 CC = cc
 CPPFLAGS =
+
+# From the command line only: a shell may have exported the same name, as a reader of the chapters has STAGE.
+STAGE =
+DIR =
+ARGS =
+CMD =
+OUT =
+N =
+NAME =
+FROM =
+BUG =
+ALL =
+FRESH =
+MORE =
+FILE =
 
 all: stage1 stage2 stage3 stage4 stage5 stage6
 
@@ -69,12 +87,15 @@ test-stage5: stage5
 test-stage6: stage6
 	@sh tests/run 6
 
-check:
+# A folder that has a Makefile is built first: what is looked at is what its owner has written last.
+own-build:
 	@[ -n '$(DIR)' ] || $(MAKE) -s all
+	@[ ! -f '$(DIR)/Makefile' ] || (cd '$(DIR)' && $(MAKE) -s)
+
+check: own-build
 	@dir='$(DIR)'; sh tests/check $${dir:+-d "$$dir"} $(ARGS) $(STAGE)
-exercise:
-	@case '$(STAGE)' in [1-6]) ;; *) echo 'usage: make exercise STAGE=N [DIR=FOLDER]' >&2; exit 2 ;; esac; \
-	PROGRAMS='$(DIR)' bats tests/exercises/stage$(STAGE)-*.bats
+exercise: own-build
+	@sh tests/exercise '$(STAGE)' '$(DIR)'
 exercises: all
 	@sh tests/exercises/prove
 
@@ -145,12 +166,12 @@ clean:
 	cd stage4-signals && $(MAKE) clean
 	cd stage5-fifo && $(MAKE) clean
 	cd stage6-leecher && $(MAKE) clean
-	rm -rf work
+	[ ! -d work ] || (cd work && rm -rf memcheck sanitize bugs oracles exercises bench ci portable build-* installed)
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 
-.PHONY: all have-build stage1 stage2 stage3 stage4 stage5 stage6 demo test test-stage1 \
+.PHONY: all have-build own-build stage1 stage2 stage3 stage4 stage5 stage6 demo test test-stage1 \
 	test-stage2 test-stage3 test-stage4 test-stage5 test-stage6 check exercise exercises diff \
 	new new-prove trace memcheck sanitize oracles bugs bug hint answer lint pages docs-update bench \
 	install uninstall clean help

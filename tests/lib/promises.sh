@@ -43,6 +43,24 @@ programs_of() {
 	done
 }
 
+# lacks STAGE FOLDER NAME: what keeps its programs in FOLDER, which its owner calls NAME, from being run; nothing, if
+# all is well. Without FOLDER, ours.
+lacks() {
+	for program in $(programs_of "$1"); do
+		place=${2:-$(echo "${STAGES:-$PWD}"/stage"$1"-*)}
+		[ -d "$place" ] || place=$PWD # a project that was made out of a stage
+		called=${3:-${place##*/}}
+		if [ ! -e "$place/$program" ]; then
+			echo "$called has no program named $program${2:+ (stage $1 has: $(programs_of "$1"))}"
+			[ -n "$2" ] || echo 'to build ours: make'
+		elif [ -d "$place/$program" ]; then
+			echo "$called/$program is a folder, not a program"
+		elif [ ! -x "$place/$program" ]; then
+			echo "$called/$program cannot be executed; to make it so: chmod +x $called/$program"
+		fi
+	done
+}
+
 # live_awk: an awk that reads a pipe line by line as they come. mawk must be told.
 live_awk() {
 	case $(awk -W version 2>/dev/null </dev/null) in
