@@ -9,8 +9,6 @@ load lib/common
 setup() { stage 1; }
 teardown() { clean_up; }
 setup_file() {
-	# These tests take milliseconds each; bats would wait a whole second before each pair.
-	export BATS_NO_PARALLELIZE_WITHIN_FILE=true
 	# A launcher that does not return must not hold up the others.
 	time_limit 15
 }

@@ -13,6 +13,8 @@
 #
 # A line that begins with a blank carries the one before it on. Behind an empty line stands the patch, for
 # patch -p1 in the stage's folder.
+#
+# Example: sh -c '. tests/lib/bugs.sh && bug_names 3'
 
 BUGS=${BUGS:-tests/bugs}
 

@@ -180,7 +180,8 @@ function bar(    done, text) {
 	printf "%s%s", erase, substr(text, 1, width)
 }
 
-function summary(    i, s, kept, left, next_one, line) {
+function summary(    i, s, kept, left, next_one, line, stopped) {
+	stopped = first && failed # then it is no wonder that some were not run
 	for (s = 1; s <= stages; s++) {
 		kept = count[order[s], "kept"] + 0
 		left = promises[order[s]] - kept - count[order[s], "BROKEN"] - count[order[s], "skipped"]
@@ -190,7 +191,7 @@ function summary(    i, s, kept, left, next_one, line) {
 		line = kept " of " promises[order[s]] - count[order[s], "skipped"] " promises kept"
 		if (count[order[s], "skipped"]) line = line ", " count[order[s], "skipped"] " skipped"
 		if (left) line = line ", " left " not run"
-		if (left && !first) failed++
+		if (left && !stopped) failed++
 		if (next_one) line = line ", next: " name[next_one]
 		if (s == 1) print ""
 		entry((next_one ? red : green) "stage " order[s] plain ": ", line)

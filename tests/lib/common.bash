@@ -211,7 +211,7 @@ exits() {
 	fail "exit code of: $*" "  expected: $want" "  came:     $came" "  stdout:   $out" "  stderr:   $err"
 }
 
-# needs_root / needs_user: skip, with the reason, where the test cannot mean anything.
+# needs_root: skips, with the reason, where the test means nothing without it.
 needs_root() { [[ $EUID -eq 0 ]] || skip "needs root"; }
 
 # as_nobody COMMAND...: runs COMMAND without root's rights (as we are, when we are not root).

@@ -1,8 +1,11 @@
 # shellcheck shell=sh
-# For sh, sourced by tests/memcheck, tests/sanitize, tests/lint, tests/new-prove and .ci/run from the repository's folder.
+# For sh, sourced by tests/memcheck, tests/sanitize, tests/lint, tests/new-prove and .ci/run from the repository's
+# folder.
+#
+# Example: sh -c '. tests/lib/copies.sh && copies work/clang CC=clang'
 
 # As many at a time as there are processors.
-jobs=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+jobs=$(getconf _NPROCESSORS_ONLN)
 
 # copies FOLDER [MAKE-ARGUMENT...]: copies of all stages under FOLDER, built there. Prints what went wrong.
 copies() {

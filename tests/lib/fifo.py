@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-Clients (and three impostors of a daemon) for the FIFO tests, where a shell cannot do it:
+Clients (and three impostors of a daemon) for the FIFO tests, where a shell cannot do it (stage5-fifo.bats):
 a shell cannot open a FIFO for reading before there is a writer, nor watch one for being opened.
 
     fifo.py ask FIFO ID COMMAND            the protocol by the book; prints the answer as it came

@@ -1,4 +1,4 @@
-# Lists what a page of Markdown names and what can be looked up, a line for each: LINE KIND NAME.
+# Lists what a page of Markdown names and what can be looked up, for tests/links, a line for each: LINE KIND NAME.
 #
 #   awk -f tests/lib/links.awk PAGE
 #
@@ -7,7 +7,7 @@
 # KIND is link (what stands in the brackets of a link), anchor (of a heading of this page), file (a name in backticks that
 # looks like a source of ours; not after "git's " and the like, which is somebody else's), path (a word of code that
 # begins with tests/, .ci/ or stageN-), target (of make), function (in backticks, with its brackets), word (an identifier
-# in backticks with an underscore in it), or example (a file that the page itself makes).
+# in backticks with an underscore in it), bug (BUG=NAME), or example (a file that the page itself makes).
 
 function say(kind, name) { print NR " " kind " " name }
 
@@ -27,6 +27,11 @@ function code(text,    rest, n, i, word) {
 		word = substr(rest, RSTART, RLENGTH)
 		sub(/^([$]PWD\/|.)/, "", word)
 		say("path", word)
+		rest = substr(rest, RSTART + RLENGTH)
+	}
+	rest = text
+	while (match(rest, /BUG=[a-z0-9-]+/)) {
+		say("bug", substr(rest, RSTART + 4, RLENGTH - 4))
 		rest = substr(rest, RSTART + RLENGTH)
 	}
 	rest = " " text

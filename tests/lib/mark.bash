@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A mark that no process can lose, and the end of everything that carries it.
+# A mark that no process can lose, and the end of everything that carries it. For common.bash, and for fence.
 #
 # The mark is a number, set as the limit on file locks (RLIMIT_LOCKS, setrlimit(2)). Linux has not used
 # that limit since 2.4.25, but hands it down to every child, whatever the child does: a session of its

@@ -1,11 +1,12 @@
-# Lays a manual in mdoc(7) out as plain lines of four fields, parted by tabs:
+# Lays a manual in mdoc(7) out as plain lines of four fields, parted by tabs, for tests/lib/told.sh:
 # section, subsection, kind, text. Kind is "item" (the head of an entry of a list), "list" (one begins), or "text".
 #
 #   awk -f tests/lib/mdoc.awk PAGE
 #
 # Example: awk -f tests/lib/mdoc.awk stage2-daemon/detach.1
 #
-# It knows the macros that our manuals use. Arguments are in capitals, as -h shows them. In SYNOPSIS each line of the source is one line here.
+# It knows the macros that our manuals use. Arguments are in capitals, as -h shows them. In SYNOPSIS each line of the
+# source is one line here.
 
 # Words of a macro's line into word[1..n]; a quoted one is one word.
 function cut(line,    n) {

@@ -1,5 +1,8 @@
 # shellcheck shell=sh
-# For sh, sourced from the repository's folder by tests/run and tests/check: what promises there are.
+# For sh, sourced from the repository's folder by tests/run, check, exercise, bugs-prove, oracles/run, and by chapters.bats: what
+# promises there are, and the programs that shall keep them.
+#
+# Example: sh -c '. tests/lib/promises.sh && promises 1'
 
 # chapter_of FILE: the README of the chapter to which the tests of FILE belong. Where FILE is a link, a later
 # stage keeps what an earlier one promised: it is the chapter of the file that it leads to.
@@ -59,6 +62,12 @@ lacks() {
 			echo "$called/$program cannot be executed; to make it so: chmod +x $called/$program"
 		fi
 	done
+}
+
+# filter_of: the names of tests on standard input as a regular expression that fits no others, for bats --filter.
+filter_of() {
+	# shellcheck disable=SC2016 # the dollar is one of a regular expression
+	sed 's/[][\\.*^$()+?{}|]/\\&/g' | paste -sd '|' - | sed 's/.*/^(&)$/'
 }
 
 # live_awk: an awk that reads a pipe line by line as they come. mawk must be told.

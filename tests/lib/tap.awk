@@ -1,4 +1,4 @@
-# Makes TAP of what tests/lib/batch says. Exit status 0: no test failed.
+# Makes TAP of what tests/lib/batch says, for tests/run and tests/bugs-prove. Exit status 0: there were tests, and none failed.
 #
 # Example: sh tests/lib/batch work/x | awk -v folder=work/x -f tests/lib/tap.awk work/x/table -
 
@@ -22,7 +22,7 @@ word[1] == "not" {
 }
 END {
 	if (!planned) print "1.." total + 0
-	exit failed > 0 || count < total
+	exit failed > 0 || count < total || !total
 }
 
 function words(id,    line) {

@@ -3,6 +3,8 @@
 # prints a sorted list. Subject: synopsis, options (with their defaults), takes and letters (the same without), words
 # (verbs, or commands with their argument), codes (of exit), keys and values (of the configuration). Place: source,
 # help (-h), manual, chapter, promised. $root is the repository; $STAGES may hold other builds.
+#
+# Example: root=$PWD sh -c '. tests/lib/told.sh && options_manual 5 repeatd'
 
 folder() { echo "$root/stage$1"-*; }
 chapter() { echo "$(folder "$1")/README.md"; }

@@ -1,4 +1,4 @@
-# Makes a table of the log that strace -f -o has written: one line a call, in the order in which the calls began.
+# For tests/trace: makes a table of the log that strace -f -o has written: one line a call, in the order in which the calls began.
 #
 #   awk -f tests/lib/trace-calls.awk STRACE-LOG
 #

@@ -1,4 +1,4 @@
-# Draws the items of trace-order.awk as a Mermaid sequence diagram.
+# For tests/trace: draws the items of trace-order.awk as a Mermaid sequence diagram.
 #
 #   awk [-v most=NUMBER] -f tests/lib/trace-draw.awk ITEMS
 #
