@@ -169,6 +169,41 @@ What you should see
 	expect_like "what is said" 'This did not hold: \[\[ one == two \]\]' "$out"
 }
 
+@test "with -f, too, it is a failure if the tests could not be run" {
+	some
+	printf '%s\n' '#!/bin/sh' 'exit 1' >mine/xargs
+	chmod +x mine/xargs
+	as=(PATH="$PWD/mine:$PATH")
+	code=0
+	check -f 1 >out 2>&1 || code=$?
+	expect "exit code" 1 "$code"
+	expect_like "what is said" "0 of 2 promises kept|not run" "$(<out)"
+}
+
+# make_in_root TARGET...: with this test's folder mine; the make that runs us is no concern of it.
+make_in_root() { (afresh && unset MAKEFLAGS MFLAGS MAKELEVEL && exec make -s -C "$ROOT" "$@" DIR="$PWD/mine" STAGE=1 3>&- 4>&-); }
+
+@test "make check and make exercise build a folder that has a Makefile first" {
+	some
+	printf 'forkoff: forkoff.sh\n\tcp forkoff.sh forkoff && chmod +x forkoff\n' >mine/Makefile
+	printf '#!/bin/sh\n' >mine/forkoff.sh
+	touch -d tomorrow mine/forkoff.sh
+	exits 0 make_in_root check
+	printf '#!/bin/sh\nexit 3\n' >mine/forkoff.sh
+	touch -d 'next week' mine/forkoff.sh
+	exits 2 make_in_root exercise
+	expect "what make exercise has built" "exit 3" "$(tail -n 1 mine/forkoff)"
+}
+
+@test "make exercise takes no program but those in DIR" {
+	rm mine/forkoff
+	exits 2 sh "$ROOT/tests/exercise" 1 mine
+	expect "what is said" "tests/exercise: mine has no program named forkoff (stage 1 has: forkoff)" "$err"
+	exits 2 sh "$ROOT/tests/exercise" 1 nowhere
+	expect "what is said" "tests/exercise: nowhere: there is no such folder" "$err"
+	exits 2 sh "$ROOT/tests/exercise" 7
+}
+
 @test "--tap is TAP, in the order of the list" {
 	some
 	exits 1 check --tap 1

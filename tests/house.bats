@@ -103,6 +103,24 @@ alone() {
 	done
 }
 
+@test "make clean leaves what is somebody's own in work/" {
+	(cd "$ROOT" && tar cf - Makefile stage[1-6]-*/Makefile) | tar xf - # without anything to be cleaned away
+	mkdir -p work/my-stage2 work/bugs work/build-gcc
+	exits 0 env -u MAKEFLAGS -u MFLAGS make -s clean
+	expect "what is left in work/" my-stage2 "$(ls work)"
+}
+
+@test "make takes STAGE and the like from its command line only" {
+	exits 0 env -u MAKEFLAGS -u MFLAGS STAGE="$PWD/stage1-fork" BUG=none make -s -C "$ROOT" bug
+	expect_like "the list" 'stage 6' "$out"
+}
+
+@test "a run of tests that has run none has failed" {
+	exits 2 sh "$ROOT/tests/run" 9
+	expect "what is said" "tests/run: '9' is no stage; stages are 1 to 6" "$err"
+	exits 1 env FILTER='there is no test of this name' sh "$ROOT/tests/run" 1
+}
+
 # tools_without NAME...: a folder of links to all programs but these, to be used as the whole PATH, and in it
 # an apt-get that notes how it was called, and a sudo.
 tools_without() {

@@ -93,6 +93,37 @@ looks() {
 	expect "the page, after a yes" $'```console\n$ echo new\nnew\n```' "$(<x.md)"
 }
 
+# source_to_quote: a file x.c to be quoted. lies TEXT COMPLAINT: of a page with that text tests/quotes complains so.
+source_to_quote() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	printf '%s\n' '/* Adds one. */' int 'more(int n)' '{' '	n++;' '	return n;' '}' '' 'struct pair {' '	int a;' '};' >x.c
+}
+lies() {
+	printf '%s\n' "$1" >x.md
+	exits 1 sh "$ROOT/tests/quotes" x.md
+	expect_like "what is said of: $1" "^x.md:[0-9]+: $2" "$out"
+}
+
+@test "tests/quotes refuses a quote that differs, is cut without a mark, or quotes what is gone" {
+	source_to_quote
+	lies $'```c x.c more\nint\nmore(int n)\n{\n\tn--;\n\treturn n;\n}\n```' 'not what x.c says'
+	lies $'```c x.c more\nint\nmore(int n)\n{\n\treturn n;\n}\n```' 'not what x.c says'
+	lies $'```c x.c more\nint\nmore(int n)\n{\n\tn++;\n```' 'the quote ends before more does'
+	lies $'```c x.c less\nint\nless(int n)\n```' 'no such function in x.c: less'
+	lies $'```c y.c more\nint\n```' 'no such file: y.c'
+	lies $'```c x.c more\n```' 'an empty quote'
+	lies $'  ```c x.c more\n  int less;\n  ```' 'looks like a quote, and is none'
+	lies $'```c x.c more \nint less;\n```' 'looks like a quote, and is none'
+	lies 'no quote at all' 'quotes nothing'
+}
+
+@test "tests/quotes takes a function with or without its comment, a piece of a file, and /* ... */ for lines left out" {
+	source_to_quote
+	printf '%s\n' '```c x.c more' '/* Adds one. */' int 'more(int n)' '{' '	n++;' '	return n;' '}' '```' \
+		'```c x.c more' int 'more(int n)' '{' '	/* ... */' '}' '```' '```c x.c' 'struct pair {' '	int a;' '```' >x.md
+	exits 0 sh "$ROOT/tests/quotes" x.md
+}
+
 @test "what README.md and other pages at the top name exists" {
 	sh tests/links ./*.md || fail "  expected: links, files, targets and functions that exist"
 }
@@ -124,6 +155,7 @@ gone() {
 	gone $'```sh\nmake && make gone X=1\n```' 'target: gone'
 	gone 'by `gone()`' 'function: gone'
 	gone 'by `settle_out`' 'word: settle_out'
+	gone 'Then `make bug BUG=no-such-bug`' 'bug: no-such-bug'
 }
 
 @test "tests/links finds what is there" {

@@ -170,6 +170,12 @@ os.execvp("sleep", ["sleep", "60"])'
 	printf '%s\n' "<!-- make trace STAGE=1 CMD='forkoff sleep 60' -->" 'no fence' >README.md
 	exits 1 trace --check README.md
 	expect_like "what is said" "README.md:1: no mermaid fence below" "$out"
+	printf '%s\n' '```mermaid' 'sequenceDiagram' '```' >lie
+	printf '%s\n' "<!-- make trace STAGE=1 CMD='forkoff sleep 60' -->" '```mermaid' '```' >README.md
+	exits 0 trace --update README.md
+	{ echo '<!-- make trace STAGE=1 CMD="forkoff sleep 60" -->' && cat lie; } >>README.md
+	exits 1 trace --check README.md
+	expect_like "what is said" "README.md:[0-9]+: a mark of another form" "$out"
 }
 
 @test "a picture needs mermaid-cli and says so; a page does without" {
