@@ -123,6 +123,7 @@ function words(i,    line, kept, more, command, value) {
 		}
 		if (line ~ /^ *`.*' failed( |$)/) { command = line; continue }
 		if (line ~ /^\(?( ?from function | ?in (test )?file ).*, line [0-9]+[,)]+$/) continue
+		# what bash says of a job that was killed, and lines of bats itself
 		if (line ~ /^\/[^ ]*: line [0-9]+: +[0-9]+ (Killed|Terminated|Hangup|Aborted|Segmentation fault|User defined signal [12]) / || line ~ /^\/[^ ]*bats-core\// || line ~ /^ *see: /) continue
 		gsub(/\/[^ ]*bats-run-[A-Za-z0-9]*\/test\/[0-9]*/, ".", line)
 		if (line ~ /^ *$/ || ++seen[i, line] > 3 || kept == 24) { more++; continue }

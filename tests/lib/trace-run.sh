@@ -88,6 +88,7 @@ traced() {
 		sleep 0.05
 	done
 	[ $ticks -le 0 ] || rest
+	# whole lines only, and nothing of the KILL below
 	head -n "$(wc -l <"$work/log")" "$work/log" >"$work/cut"
 	end_all
 	exec 8>&- 9>&-
