@@ -123,10 +123,12 @@ repository() {
 
 @test "a bug that is not there is said to be none, and nothing is made" {
 	repository
-	for name in none ../tests/bugs/caught '' 'x y'; do
+	for name in none ../tests/bugs/caught 'x y'; do
 		exits 2 sh tests/bug put "$name"
 		expect_like "what is said" "no such bug: '$name'" "$err"
 	done
+	exits 2 sh tests/bug put ''
+	expect_like "what is said" "no such bug: it has no name" "$err"
 	[[ ! -e work ]] || fail "something was put into work/"
 }
 
