@@ -40,7 +40,7 @@ setup_file() {
 	sed -i '/^Question/d' "$BUGS/no-question.patch"
 	a_bug stale 's/^\treturn print(text);/\treturn print(text) + 1;/'
 	sed -i 's/^-\treturn print(text);/-\treturn print(words);/' "$BUGS/stale.patch"
-	PATIENCE=1 sh "$ROOT/tests/bugs-prove" >"$BATS_FILE_TMPDIR/said" 2>&1 3>&- 4>&- </dev/null || true
+	PATIENCE=3 sh "$ROOT/tests/bugs-prove" >"$BATS_FILE_TMPDIR/said" 2>&1 3>&- 4>&- </dev/null || true
 }
 
 # line NAME: what was said of it.
