@@ -71,7 +71,7 @@ said() { expect_like "what is said of $1" "$2" "$(line "$1")"; }
 	PROOFS=$PROOFS exits 2 sh "$ROOT/tests/bugs-prove" no-such-bug
 }
 @test "with -e 1, the other tests of the stage are run to their end" {
-	PROOFS=$PWD/proofs PATIENCE=1 exits 0 sh "$ROOT/tests/bugs-prove" -e 1 caught
+	PROOFS=$PWD/proofs PATIENCE=3 exits 0 sh "$ROOT/tests/bugs-prove" -e 1 caught
 	expect_like "what is said" '^caught  caught \(the other tests came to their end\)' "$(grep ^caught <<<"$out")"
 }
 
