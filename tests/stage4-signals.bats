@@ -65,6 +65,49 @@ answered() {
 		"  came:     $(lines "$2"), and $(how_it_is)" "  log:      $(tail -n 5 "$2")" ${4:+"  see:      $4"}
 }
 
+# sleeps PID: it waits for something, and not only for an instant.
+sleeps() { in_state S "$1" && nap 0.1 && in_state S "$1"; }
+
+# calls_of_the_start: the file all gets the system calls of a daemon from its start to its first long wait, one "CALL N" a
+# line, in their order: it is the Nth CALL of this name. Those that every program makes before its own code are left out.
+calls_of_the_start() {
+	needs_own_calls
+	beside strace -f -o calls repeatd -i 3600 run sleep 60
+	wait_until 10 test -e calls
+	wait_until 10 grep -q 'exec.*\["sleep", "60"\]' calls 2>/dev/null ||
+		fail "repeatd run sleep 60, under strace -f" "  expected: an exec of sleep 60" \
+			"  came:     $(tail -n 3 calls)" "  stderr:   $(<job.err)"
+	daemon=$(sed -n '1s/ .*//p' calls)
+	wait_until 10 sleeps "$daemon"
+	kill -TERM "$daemon"
+	ended 0
+	sed -nE "/--- SIGTERM/q; s/^$daemon +([a-z0-9_]+)\(.*/\1/p" calls | awk '{ print $1, ++n[$1] }' |
+		grep -vE '^(execve|m(un)?map|mprotect|brk|arch_.*|set_.*|rseq|prlimit.*|access|p?read.*|exit.*) ' >all
+}
+
+# term_at_each FILE: a daemon that gets TERM at one of these calls, lines as of calls_of_the_start, ends and leaves nothing.
+term_at_each() {
+	local call n
+	while read -r call n; do
+		code=0
+		{
+			timeout -s KILL 5 strace -o trace -e trace="$call" -e inject="$call:signal=TERM:when=$n" \
+				repeatd -i 3600 run sleep 60 >.out 2>.err 3>&- </dev/null
+		} 2>/dev/null || code=$? # without the shell's own words on how it ended
+		if ! grep -q -e '--- SIGTERM' trace; then
+			clean_up # it had fewer calls this time
+			rm -f repeatd.pid
+			continue
+		fi
+		[[ $code == 0 || $code == 143 ]] || fail "TERM at system call $call, number $n of these" \
+			"  expected: exit code 0, or 143 (it died of TERM)" \
+			"  came:     $code$([[ $code != 137 ]] || echo ' (it did not end, and was killed after 5 s)')" \
+			"  stderr:   $(<.err)"
+		no_pid_file "after TERM at system call $call, number $n of these"
+		none_left "after TERM at system call $call, number $n of these" 2
+	done <"$1"
+}
+
 # == The verbs ==
 # Wrong words and numbers are exit 2, before anything is made or started.
 
@@ -208,6 +251,15 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	expect "runs of COMMAND" 1 "$(lines beats)" "$stopping"
 }
 
+# Hint: A signal may come after the look at its flag and before the wait. Which call opens the signal mask and begins to
+# wait in one step: select(2), on pselect? And in which state do the signals have to be at the look?
+@test "TERM right before the wait is not lost" {
+	calls_of_the_start
+	tail -n 8 all >points
+	has_lines 8 points || fail "system calls before the wait" "  expected: 8 or more" "  came:     $(<points)"
+	term_at_each points
+}
+
 # Hint: Who reads until nothing is left reads for ever here. And while a descriptor is ready, ppoll(2) and pselect(2)
 # return on Linux without having let a signal in.
 @test "a COMMAND that floods the log does not keep TERM waiting" {
@@ -225,44 +277,13 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 # let them in only where you wait: ppoll(2). Then no moment is left in which one could get lost.
 
 @test "TERM at any system call of the start-up is neither lost nor leaves a pid file or a process" {
-	needs_own_calls
-	local call count n
-	beside strace -f -o calls repeatd -i 3600 run sleep 60
-	wait_until 10 test -e calls
-	wait_until 10 grep -q 'exec.*\["sleep", "60"\]' calls 2>/dev/null ||
-		fail "repeatd run sleep 60, under strace -f" "  expected: an exec of sleep 60" \
-			"  came:     $(tail -n 3 calls)" "  stderr:   $(<job.err)"
-	daemon=$(sed -n '1s/ .*//p' calls)
-	kill -TERM "$daemon"
-	ended 0
-	# each call that the daemon makes once it runs itself, up to this TERM, and how often
-	sed -nE "/--- SIGTERM/q; s/^$daemon +([a-z0-9_]+)\(.*/\1/p" calls | sort | uniq -c |
-		while read -r count call; do
-			[[ $call =~ ^(execve|m(un)?map|mprotect|brk|arch_.*|set_.*|rseq|prlimit.*|access|p?read.*|exit.*)$ ]] && continue
-			for ((n = 1; n <= count && n <= 20; n++)); do echo "$call $n"; done
-		done >all
+	calls_of_the_start
 	# An interpreter makes hundreds: then 150 of them, from begin to end.
-	awk 'FNR == NR { n++; next } n <= 150 || FNR * 150 % n < 150' all all >points
+	awk '$2 <= 20' all >some
+	awk 'FNR == NR { n++; next } n <= 150 || FNR * 150 % n < 150' some some >points
 	has_lines 10 points ||
 		fail "system calls of the start-up" "  expected: 10 or more" "  came:     $(lines points): $(<points)"
-	while read -r call n; do
-		code=0
-		{
-			timeout -s KILL 5 strace -o trace -e trace="$call" -e inject="$call:signal=TERM:when=$n" \
-				repeatd -i 3600 run sleep 60 >.out 2>.err 3>&- </dev/null
-		} 2>/dev/null || code=$? # without the shell's own words on how it ended
-		if ! grep -q -e '--- SIGTERM' trace; then
-			clean_up # it had fewer calls this time
-			rm -f repeatd.pid
-			continue
-		fi
-		[[ $code == 0 || $code == 143 ]] || fail "TERM at system call $call, number $n of these" \
-			"  expected: exit code 0, or 143 (it died of TERM)" \
-			"  came:     $code$([[ $code != 137 ]] || echo ' (it did not end, and was killed after 5 s)')" \
-			"  stderr:   $(<.err)"
-		no_pid_file "after TERM at system call $call, number $n of these"
-		none_left "after TERM at system call $call, number $n of these" 2
-	done <points
+	term_at_each points
 }
 
 @test "TERM at any moment of the start-up is neither lost nor leaves a pid file or a process" {

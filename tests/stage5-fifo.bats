@@ -1344,12 +1344,14 @@ calls_of_repeatctl() {
 		fail "calls of repeatctl itself that have to do with ./repeatd.ctl" "  expected: some of: $1" "  came:     none"
 }
 
-# Hint: Put the line together first, then one write(2). Buffered output may cut it in two: strace -e trace=write shows
-# it.
+# Hint: Put the line together first, then one write(2), or give its pieces to one writev(2). Buffered output may cut it
+# in two: strace -e trace=write,writev shows it.
 @test "repeatctl gives its command in a single write" {
 	idle_daemon
 	calls_of_repeatctl write,writev,pwrite64 >seen
-	expect_like "writes to the FIFO" '^[^@]*@[^ ]* status\\n", [0-9]+\) = [0-9]+$' "$(<seen)" "$protocol"
+	local whole='write\([^@]*@[^ ]* status\\n", [0-9]+\)'
+	local of_pieces='writev\([^@]*@.*status.*\\n", iov_len=[0-9]+\}\], [0-9]+\)'
+	expect_like "writes to the FIFO" "^($whole|$of_pieces) = [0-9]+\$" "$(<seen)" "$protocol"
 	expect "how many" 1 "$(wc -l <seen)" "$protocol"
 }
 

@@ -87,7 +87,7 @@ first_pass_over() {
 
 # Hint: list only reads, so it needs no lock; if the ledger is being written just now, it waits:
 # sqlite3_busy_timeout. rsync writes sizes for people, unless it is told otherwise: rsync(1), --human-readable.
-@test "leecher list works while the daemon pulls" {
+@test "leecher list shows sizes rightly, also while the daemon pulls" {
 	pulling_slowly
 	leech 0 list
 	expect_like "big" $'(^|\n)pulling +6.0 MB  big($|\n)' "$out"
