@@ -49,6 +49,8 @@ ALL =
 FRESH =
 MORE =
 FILE =
+# With it, cd may go elsewhere.
+CDPATH =
 
 all: stage1 stage2 stage3 stage4 stage5 stage6
 

@@ -299,6 +299,14 @@ hurt() {
 	expect "processes that are left" "" "$(pgrep -f "$PWD/mine/forkoff" || true)"
 }
 
+@test "a program that kills or stops its whole process group, or the test's shell, is broken, and ends nobody else" {
+	local what
+	for what in 'kill -KILL 0' 'kill -TERM 0' 'kill -STOP "$PPID"'; do
+		rm -f tests/stage1-fork.bats
+		hurt "$what"
+	done
+}
+
 @test "a program that hangs and ignores TERM is ended at the deadline, and that is said" {
 	hurt 'trap "" TERM INT HUP; while :; do sleep 1; done'
 	expect_like "what is said" 'It hung, and after [0-9]+s it was ended' "$out"

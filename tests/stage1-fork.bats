@@ -128,7 +128,7 @@ all_end() {
 # children unseen. It may be you who set it, or your language for you: SigIgn in /proc/PID/status.
 @test "COMMAND learns how its own children end" {
 	# Who inherits an ignored SIGCHLD has its children reaped unseen: wait(2). Not from a shell, which may change that.
-	exits 0 forkoff python3 -c 'import os
+	exits 0 forkoff "$PYTHON" -c 'import os
 pid = os.fork() or os._exit(7)
 try: code = os.waitpid(pid, 0)[1] >> 8
 except OSError as error: code = "wait says: " + error.strerror

@@ -66,7 +66,7 @@ not_under_valgrind() { [[ -z ${MEMCHECK:-} ]] || skip "not under valgrind, $1"; 
 
 # a_terminal: makes a terminal that no session has yet; leaves its name in $terminal.
 a_terminal() {
-	python3 -c 'import os, signal; _, tty = os.openpty(); print(os.ttyname(tty), flush=True); signal.pause()' \
+	"$PYTHON" -c 'import os, signal; _, tty = os.openpty(); print(os.ttyname(tty), flush=True); signal.pause()' \
 		>.tty 3>&- 4>&- &
 	wait_until 10 test -s .tty
 	terminal=$(<.tty)
@@ -241,7 +241,7 @@ a_terminal() {
 @test "a process that dies without a word in the very exec is a failure: exit 125" {
 	[[ -z ${PORTABLE:-} ]] || skip "only Linux can tell, from outside, whether an exec was done"
 	needs_strace
-	broken_by execve:signal=KILL -P "$SLEEP" python3 -c "$LAZY" detach sleep 60 >.out 2>.err 3>&- 4>&- &
+	broken_by execve:signal=KILL -P "$SLEEP" "$PYTHON" -c "$LAZY" detach sleep 60 >.out 2>.err 3>&- 4>&- &
 	wait_until 10 test -e launched || fail "detach does not return" "  stderr:   $(<.err)" "  see:      $TRUTH"
 	expect "exit code of detach" 125 "$(<launched)" "$TRUTH"
 }
@@ -388,7 +388,7 @@ a_terminal() {
 
 # Hint: Each process that you fork must end, and be waited for by someone: wait(2). ps -ef --forest shows who is left.
 @test "no zombie and no helper stays behind: of all detach started, only COMMAND is left" {
-	python3 -c "$LAZY" detach sh -c "$STAY" >.out 2>.err 3>&- 4>&- &
+	"$PYTHON" -c "$LAZY" detach sh -c "$STAY" >.out 2>.err 3>&- 4>&- &
 	local reaper=$!
 	wait_until 10 test -e launched || fail "detach does not return" "  stderr:   $(<.err)" "  see:      $TRUTH"
 	is_up

@@ -263,10 +263,10 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 # Hint: Who reads until nothing is left reads for ever here. And while a descriptor is ready, ppoll(2) and pselect(2)
 # return on Linux without having let a signal in.
 @test "a COMMAND that floods the log does not keep TERM waiting" {
-	# four writers of short lines: the pipe is never empty when the daemon looks
+	# twelve writers of short lines: the pipe is never empty when the daemon looks
 	local y=y
 	((SLOWER == 1)) || y=$(printf '%0200d' 0)
-	foreground -g 60 -i 3600 -o /dev/null run sh -c 'yes "$0" & yes "$0" & yes "$0" & : >"$HERE/up"; yes "$0"' "$y"
+	foreground -g 60 -i 3600 -o /dev/null run sh -c 'for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do yes "$0" & done; : >"$HERE/up"; wait' "$y"
 	wait_until 10 test -e up
 	timed eval 'kill -TERM "$daemon"; ended 0'
 	took "from TERM to the end" 0 3000 "$loop"
@@ -278,9 +278,9 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 
 @test "TERM at any system call of the start-up is neither lost nor leaves a pid file or a process" {
 	calls_of_the_start
-	# An interpreter makes hundreds: then 150 of them, from begin to end.
+	# An interpreter makes hundreds: then 60 of them, from begin to end.
 	awk '$2 <= 20' all >some
-	awk 'FNR == NR { n++; next } n <= 150 || FNR * 150 % n < 150' some some >points
+	awk 'FNR == NR { n++; next } n <= 60 || FNR * 60 % n < 60' some some >points
 	has_lines 10 points ||
 		fail "system calls of the start-up" "  expected: 10 or more" "  came:     $(lines points): $(<points)"
 	term_at_each points

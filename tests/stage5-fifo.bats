@@ -34,7 +34,7 @@ serve() {
 # idle_daemon: one that has run its COMMAND once and now only listens.
 idle_daemon() { serve "$@" -i 3600 start true; }
 
-fifo() { python3 "$ROOT/tests/lib/fifo.py" "$@" 3>&- 4>&-; }
+fifo() { "$PYTHON" "$ROOT/tests/lib/fifo.py" "$@" 3>&- 4>&-; }
 
 # background NAME COMMAND...: runs COMMAND beside the test, output to the file NAME; leaves $job.
 # env: a shell that starts something with & lets it ignore INT, which no terminal does.
@@ -74,7 +74,7 @@ within() {
 
 # deaf_clients COUNT: so many clients that ask and never read their answer; leaves $job.
 deaf_clients() {
-	background deaf.out python3 "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf "$1"
+	background deaf.out "$PYTHON" "$ROOT/tests/lib/fifo.py" deaf repeatd.ctl deaf "$1"
 	wait_until 10 says ready deaf.out 2>/dev/null || fail "clients that do not read their answer" \
 		"  expected: $1 of them ask" "  came:     they have not done so after 10 s" "  stderr:   $(<deaf.out.err)"
 }
@@ -936,7 +936,7 @@ costs_one_warning() {
 @test "noise of many lines costs at most one warning line each" {
 	local sent
 	idle_daemon
-	python3 -c 'import random, sys; random.seed(5); sys.stdout.buffer.write(random.randbytes(60000) + b"\n")' >noise
+	"$PYTHON" -c 'import random, sys; random.seed(5); sys.stdout.buffer.write(random.randbytes(60000) + b"\n")' >noise
 	sent=$(wc -l <noise)
 	cat noise >repeatd.ctl
 	exits 0 repeatctl status
@@ -1184,7 +1184,7 @@ costs_one_warning() {
 }
 
 @test "an answer that ends before its first line did is no success" {
-	background daemon.out python3 "$ROOT/tests/lib/fifo.py" break_off repeatd.ctl
+	background daemon.out "$PYTHON" "$ROOT/tests/lib/fifo.py" break_off repeatd.ctl
 	wait_until 5 says ready daemon.out
 	exits 4 repeatctl -t 20 status
 	expect_like "the message" '^repeatctl: .+' "$err" "$control"
@@ -1192,7 +1192,7 @@ costs_one_warning() {
 }
 
 @test "an answer that stops half way is exit code 4 at -t" {
-	background daemon.out python3 "$ROOT/tests/lib/fifo.py" mumble repeatd.ctl
+	background daemon.out "$PYTHON" "$ROOT/tests/lib/fifo.py" mumble repeatd.ctl
 	wait_until 5 says ready daemon.out
 	within 2500 exits 4 limited repeatctl -t 0.3 status
 	expect "files left behind" "" "$(replies)" "$control"
@@ -1201,7 +1201,7 @@ costs_one_warning() {
 # Hint: Read until read(2) returns 0: one read gives what is in the pipe just now. And write all of each piece: write(2)
 # may take only a part of it.
 @test "repeatctl prints an answer of megabytes whole" {
-	background daemon.out python3 "$ROOT/tests/lib/fifo.py" daemon repeatd.ctl 4000000
+	background daemon.out "$PYTHON" "$ROOT/tests/lib/fifo.py" daemon repeatd.ctl 4000000
 	wait_until 5 says ready daemon.out
 	exits 0 repeatctl -t 20 status
 	expect "bytes of the body" 4000000 "$(wc -c <.out)" "$control"

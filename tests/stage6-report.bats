@@ -126,14 +126,14 @@ teardown() { clean_up; }
 }
 
 @test "a subject that is not ASCII is encoded as RFC 2047 says, and long ones too" {
-	command -v python3 >/dev/null || skip "needs python3"
+	command -v "$PYTHON" >/dev/null || skip "needs python3"
 	fake_sendmail
 	long=$(printf 'ü%.0s' {1..120})
 	echo hello >from/"Grüße [2024] ☃"
 	echo hello >from/"$long"
 	config report.mail=me@example.org report.sendmail="$PWD/sendmail"
 	once 0
-	decoded=$(python3 -c '
+	decoded=$("$PYTHON" -c '
 import email, email.header, sys
 def subject(raw):
     head = raw.split(b"\n\n")[0]

@@ -18,6 +18,10 @@ SLOWER=${SLOWER:-1}
 #     patient 10 && exits 0 timeout "$limit" repeatd ...
 PATIENCE=${PATIENCE:-}
 
+# What the tests themselves do in Python. What stands before it in PATH may take ten times as long to begin, such as a shim.
+PYTHON=/usr/bin/python3
+[[ -x $PYTHON ]] || PYTHON=python3
+
 # shellcheck source=tests/lib/mark.bash
 . "$ROOT/tests/lib/mark.bash"
 
@@ -81,6 +85,7 @@ bats_kill_childprocesses_of() {
 	else
 		pkill -P "$1" || :
 	fi
+	kill -CONT "$1" || : # whoever was stopped does not hear that its time is over
 }
 
 # patient SECONDS: leaves in $limit how long we wait for something that takes at most that: see SLOWER, PATIENCE.

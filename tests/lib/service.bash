@@ -131,12 +131,8 @@ needs_namespace() {
 # datagrams ADDRESS FILE: beside the test, appends each datagram that comes to FILE, newlines
 # shown as |, one datagram on a line. An address that begins with @ is an abstract one.
 datagrams() {
-	python=
-	for python in /usr/bin/python3 python3 ''; do
-		[[ -n $python ]] && "$python" -c '' 2>/dev/null && break
-	done
-	[[ -n $python ]] || skip "needs python3"
-	"$python" -c '
+	command -v "$PYTHON" >/dev/null || skip "needs python3"
+	"$PYTHON" -c '
 import socket, sys
 address, file = sys.argv[1:]
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
