@@ -79,7 +79,7 @@ said() { expect_like "what is said of $1" "$2" "$(line "$1")"; }
 repository() {
 	mkdir tests
 	cp -R "$ROOT/stage1-fork" "$ROOT/Makefile" .
-	cp -R "$ROOT/tests/bug" "$ROOT/tests/lib" tests
+	cp -R "$ROOT/tests/bug" "$ROOT/tests/lib" "$ROOT"/tests/stage1-fork.bats tests
 	unset MAKEFLAGS MFLAGS MAKELEVEL
 }
 
@@ -113,7 +113,7 @@ repository() {
 @test "make hint asks first and tells with MORE=1, make answer shows the patch" {
 	repository
 	exits 0 make -s hint BUG=caught
-	expect_like "hint" "why\\?.*$BROKEN" "$out"
+	expect_like "hint" "why\\?.*$BROKEN.*make check DIR=work/caught STAGE=1:[0-9]+"$'\n' "$out"
 	[[ $out != *cause* && $out != *inside* ]] || fail "the first hint tells the cause: $out"
 	exits 0 make -s hint BUG=caught MORE=1
 	expect_like "hint" "the cause of caught.*inside.*here" "$out"

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# For sh, sourced from the repository's folder by tests/run, check, exercise, bugs-prove, oracles/run, and by chapters.bats: what
+# For sh, sourced from the repository's folder by tests/run, check, exercise, bug, bugs-prove, oracles/run, and by chapters.bats: what
 # promises there are, and the programs that shall keep them.
 #
 # Example: sh -c '. tests/lib/promises.sh && promises 1'
