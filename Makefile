@@ -35,7 +35,8 @@
 CC = cc
 CPPFLAGS =
 
-# From the command line only: a shell may have exported the same name, as a reader of the chapters has STAGE.
+# From the command line only: a shell may have exported the same name. What may hold any sign, such as DIR and CMD, recipes
+# take from the environment, where make puts what its command line says.
 STAGE =
 DIR =
 ARGS =
@@ -91,13 +92,12 @@ test-stage6: stage6
 
 # A folder that has a Makefile is built first: what is looked at is what its owner has written last.
 own-build:
-	@[ -n '$(DIR)' ] || $(MAKE) -s all
-	@[ ! -f '$(DIR)/Makefile' ] || (cd '$(DIR)' && $(MAKE) -s)
+	@if [ -z "$$DIR" ]; then $(MAKE) -s all; elif [ -f "$$DIR/Makefile" ]; then cd "$$DIR" && $(MAKE) -s; fi
 
 check: own-build
-	@dir='$(DIR)'; sh tests/check $${dir:+-d "$$dir"} $(ARGS) $(STAGE)
+	@sh tests/check $${DIR:+-d "$$DIR"} $(ARGS) $(STAGE)
 exercise: own-build
-	@sh tests/exercise '$(STAGE)' '$(DIR)'
+	@sh tests/exercise '$(STAGE)' "$${DIR-}"
 exercises: all
 	@sh tests/exercises/prove
 
@@ -108,13 +108,12 @@ diff:
 		-x leecher -x leecherctl stage$$(($(N) - 1))-* stage$(N)-* || test $$? -eq 1
 
 new:
-	@sh tests/new '$(NAME)' '$(FROM)' '$(DIR)'
+	@sh tests/new "$${NAME-}" "$${FROM-}" "$${DIR-}"
 new-prove:
 	@sh tests/deps --check ci
 	@sh tests/new-prove $(STAGE)
 .PHONY: new new-prove
 
-# CMD, DIR and OUT come by the environment: a shell takes them as they are.
 trace: have-build
 	@case '$(STAGE)' in [1-6]) ;; *) echo "usage: make trace STAGE=N [CMD='...'] [DIR=FOLDER] [OUT=FILE.svg]" >&2; exit 2 ;; esac
 	@[ -n "$(DIR)" ] || $(MAKE) -s stage$(STAGE) >/dev/null
@@ -131,11 +130,11 @@ bugs: all
 	@stage='$(STAGE)' all='$(ALL)'; \
 	CC='$(CC)' sh tests/bugs-prove $${stage:+-s "$$stage"} $${all:+-e 1} $(BUG)
 bug:
-	@set -- list $(STAGE); [ -z '$(BUG)' ] || set -- put '$(BUG)'; FRESH='$(FRESH)' sh tests/bug "$$@"
+	@set -- list $(STAGE); [ -z "$${BUG-}" ] || set -- put "$$BUG"; FRESH='$(FRESH)' sh tests/bug "$$@"
 hint:
-	@MORE='$(MORE)' sh tests/bug hint $(BUG)
+	@MORE='$(MORE)' sh tests/bug hint "$${BUG-}"
 answer:
-	@sh tests/bug answer $(BUG)
+	@sh tests/bug answer "$${BUG-}"
 lint:
 	@sh tests/lint
 pages: all

@@ -2,7 +2,7 @@
 #
 # Reads a table of promises (see tests/lib/promises.awk), then what tests/lib/batch says. Set with -v:
 # folder (where the words of the tests are), form (people, tap or list), terminal, color, verbose,
-# first (stop at the first broken promise), dir (as its owner calls it).
+# first (stop at the first broken promise), dir (as its owner calls it), columns (of the terminal).
 #
 # Example: awk -v form=list -f tests/lib/check.awk work/x/table /dev/null
 
@@ -79,7 +79,14 @@ function show(i) {
 	} else if (verbose) words(i)
 }
 
-function again(i) { return "tests/check" (dir == "" ? "" : " -d " dir) " " stage[i] ":" number[i] }
+function again(i) { return "tests/check" (dir == "" ? "" : " -d " quoted(dir)) " " stage[i] ":" number[i] }
+
+# quoted: a name as a shell takes it back.
+function quoted(text) {
+	if (text !~ /[^A-Za-z0-9_.\/+,:@%-]/) return text
+	gsub(/\047/, "\047\\\047\047", text)
+	return "\047" text "\047"
+}
 
 function headings(i,    title) {
 	if (stage[i] != current_stage) {
@@ -124,7 +131,7 @@ function words(i,    line, kept, more, command, value) {
 		if (line ~ /^ *`.*' failed( |$)/) { command = line; continue }
 		if (line ~ /^\(?( ?from function | ?in (test )?file ).*, line [0-9]+[,)]+$/) continue
 		# what bash says of a job that was killed, and lines of bats itself
-		if (line ~ /^\/[^ ]*: line [0-9]+: +[0-9]+ (Killed|Terminated|Hangup|Aborted|Segmentation fault|User defined signal [12]) / || line ~ /^\/[^ ]*bats-core\// || line ~ /^ *see: /) continue
+		if (line ~ /^\/[^ ]*: line [0-9]+: +[0-9]+ (Killed|Terminated|Hangup|Aborted|Segmentation fault|User defined signal [12]) / || line ~ /^\/[^ ]*bats-core\// || line ~ /^ *bats warning: / || line ~ /: warning: command substitution: ignored null byte/ || line ~ /^ *see: /) continue
 		gsub(/\/[^ ]*bats-run-[A-Za-z0-9]*\/test\/[0-9]*/, ".", line)
 		if (line ~ /^ *$/ || ++seen[i, line] > 3 || kept == 24) { more++; continue }
 		kept++
@@ -177,8 +184,8 @@ function bar(    done, text) {
 	if (!terminal || form == "tap" || !total) return
 	done = int(20 * settled / total)
 	text = sprintf("%.*s%.*s", done, "####################", 20 - done, "....................")
-	text = "[" text "] " settled " of " total (failed ? ", " failed " broken" : "") "  " name[running]
-	printf "%s%s", erase, substr(text, 1, width)
+	text = "[" text "] " settled + 0 " of " total (failed ? ", " failed " broken" : "") "  " name[running]
+	printf "%s%s", erase, substr(text, 1, columns && columns <= width ? columns - 1 : width)
 }
 
 function summary(    i, s, kept, left, next_one, line, stopped) {

@@ -183,7 +183,11 @@ clean_up() {
 
 # fail WHAT: ends the test with words for a person.
 fail() {
-	printf '%s\n' "$@" >&2
+	local words
+	for words; do # of a program that does not stop to talk, the beginning will do
+		((${#words} <= 20000)) || words="${words:0:20000} ..."
+		printf '%s\n' "$words"
+	done >&2
 	return 1
 }
 

@@ -17,7 +17,7 @@ function wrong(text) { print page ":" NR ": " text >(work "/wrong") }
 
 function flush_command() {
 	if (command != "") # $? shall be that of the command before, not that of printf
-		print "_=$?; printf \"%s\\n\" " quoted(shown) "; (exit $_)\n" command >script
+		print "_rc=$?; printf \"%s\\n\" " quoted(shown) "; (exit $_rc)\n" command >script
 	command = ""
 }
 

@@ -4,6 +4,15 @@
 #
 # Example: sh -c '. tests/lib/promises.sh && promises 1'
 
+doubles=$(for n in 1 2 3 4 5 6; do
+	set -- stage"$n"-*
+	[ $# -le 1 ] || echo "there are several for stage $n: $*; please put your own into work/"
+done)
+[ -z "$doubles" ] || {
+	echo "$doubles" >&2
+	exit 2
+}
+
 # chapter_of FILE: the README of the chapter to which the tests of FILE belong. Where FILE is a link, a later
 # stage keeps what an earlier one promised: it is the chapter of the file that it leads to.
 chapter_of() {
@@ -53,6 +62,7 @@ lacks() {
 		place=${2:-$(echo "${STAGES:-$PWD}"/stage"$1"-*)}
 		[ -d "$place" ] || place=$PWD # a project that was made out of a stage
 		called=${3:-${place##*/}}
+		case $place in *:*) echo "$called: a colon in its path would part it in two, in PATH" && continue ;; esac
 		if [ ! -e "$place/$program" ]; then
 			echo "$called has no program named $program${2:+ (stage $1 has: $(programs_of "$1"))}"
 			[ -n "$2" ] || echo 'to build ours: make'
