@@ -16,7 +16,7 @@ static const char usage[] = "usage: leecherctl [-c CONFIG] [-t SECONDS] COMMAND 
 			    "       leecherctl -h | -V\n";
 static const char help[] =
     "  -c CONFIG   the leecher's (default $XDG_CONFIG_HOME/leecher/leecher.conf)\n"
-    "  -t SECONDS  give up when no answer comes for so long (default 5)\n"
+    "  -t SECONDS  give up when the whole answer has not come after so long (default 5)\n"
     "  COMMAND is status, items, now, pause, resume, cancel NAME, retry NAME|all, forget NAME,\n"
     "          reload, reopen, level LEVEL, stop or help\n";
 

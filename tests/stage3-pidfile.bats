@@ -407,7 +407,7 @@ goes_on() { kill -CONT $(marked_pids) && grep -q . job.out job.err; }
 	needs_own_calls
 	local starter
 	: >repeatd.pid
-	beside strace -o /dev/null -P "$PWD/repeatd.pid" -e trace=fcntl,flock -e inject=fcntl,flock:delay_enter=300000 \
+	beside strace -o /dev/null -P "$PWD/repeatd.pid" -e trace=fcntl,flock -e inject=fcntl,flock:delay_enter=1000000 \
 		repeatd -i 3600 run true
 	holds_file() {
 		starter=$(tr -d ' ' <"/proc/$job/task/$job/children") && readlink "/proc/$starter/fd/"* | grep -qxF "$PWD/repeatd.pid"

@@ -61,7 +61,9 @@ now_ms() {
 
 # within MILLISECONDS COMMAND...: COMMAND does what it must, and in that time.
 within() {
-	local limit=$(($1 * SLOWER)) status=0 begin took
+	local busy limit status=0 begin took
+	how_busy
+	limit=$(($1 * SLOWER * busy))
 	shift
 	begin=$(now_ms)
 	"$@" || status=$?
@@ -1023,7 +1025,7 @@ costs_one_warning() {
 # Hint: Without -t repeatctl waits for 5 seconds. The daemon gives a client that takes nothing of its answer as long,
 # then closes its FIFO: a timer for each of them.
 @test "both sides lose patience with the other: repeatctl after 5 seconds, the daemon after a while" {
-	local begin took
+	local begin took busy
 	mkdir other
 	idle_daemon
 	exits 0 repeatd -p other/pid -o other/log -c other/ctl -i 3600 start true
@@ -1033,7 +1035,8 @@ costs_one_warning() {
 	begin=$(now_ms)
 	exits 4 limited repeatctl -c other/ctl status
 	took=$(($(now_ms) - begin))
-	((took >= 4900 && took <= 7000 * SLOWER)) ||
+	how_busy
+	((took >= 4900 && took <= 7000 * SLOWER * busy)) ||
 		fail "time of repeatctl without -t" "  expected: 5000 ms and little more" "  came:     $took ms" "  see:      $control"
 	wait_until 15 daemon_lets_go_of repeatd.ctl.deaf
 }
@@ -1122,14 +1125,15 @@ costs_one_warning() {
 # it is whole; before that it is not, whatever has come.
 
 @test "silence is exit code 4 at -t" {
-	local begin took
+	local begin took busy
 	idle_daemon
 	freeze "$pid"
 	begin=$(now_ms)
 	exits 4 limited repeatctl -t 0.4 status
 	took=$(($(now_ms) - begin))
 	expect_like "the message" '^repeatctl: .+' "$err" "$control"
-	((took >= 390 && took <= 2500 * SLOWER)) ||
+	how_busy
+	((took >= 390 && took <= 2500 * SLOWER * busy)) ||
 		fail "time of repeatctl -t 0.4" "  expected: 400 ms and little more" "  came:     $took ms" "  see:      $control"
 	expect "files left behind" "" "$(replies)" "$control"
 }

@@ -88,9 +88,23 @@ bats_kill_childprocesses_of() {
 	kill -CONT "$1" || : # whoever was stopped does not hear that its time is over
 }
 
+# how_busy: leaves in $busy how many times as long as on an idle machine things may take now: 1 to 8, by how many processes
+# there are that want a processor, proc_loadavg(5). Without it a busy machine would break promises.
+: "${PROCESSORS:=$(getconf _NPROCESSORS_ONLN)}"
+how_busy() {
+	local load
+	busy=1
+	{ read -r load _ </proc/loadavg; } 2>/dev/null || return 0
+	busy=$((${load%%.*} / (2 * PROCESSORS)))
+	((busy >= 1)) || busy=1
+	((busy <= 8)) || busy=8
+}
+
 # patient SECONDS: leaves in $limit how long we wait for something that takes at most that: see SLOWER, PATIENCE.
 patient() {
-	limit=$(($1 * SLOWER))
+	local busy
+	how_busy
+	limit=$(($1 * SLOWER * busy))
 	[[ -z $PATIENCE ]] || ((limit <= PATIENCE)) || limit=$PATIENCE
 }
 

@@ -84,10 +84,12 @@ timed() {
 	return "$came"
 }
 
-# took WHAT LEAST MOST [SEE]: $ms lies between; only the upper end is stretched for slow programs.
+# took WHAT LEAST MOST [SEE]: $ms lies between; only the upper end is stretched for slow programs and busy machines.
 took() {
-	((ms >= $2 && ms <= $3 * SLOWER)) ||
-		fail "$1" "  expected: $2 to $(($3 * SLOWER)) ms" "  came:     $ms ms" ${4:+"  see:      $4"}
+	local busy
+	how_busy
+	((ms >= $2 && ms <= $3 * SLOWER * busy)) ||
+		fail "$1" "  expected: $2 to $(($3 * SLOWER * busy)) ms" "  came:     $ms ms" ${4:+"  see:      $4"}
 }
 
 # faces FILE...: all that a program that touches nothing leaves as it was.
