@@ -613,7 +613,8 @@ named() {
 }
 
 # Hint: What is ignored stays ignored through execve(2): set each signal to SIG_DFL, sigaction(2). Some languages ignore
-# signals themselves, as Python PIPE and Perl FPE, and may put back at the exec what they found at their start.
+# signals themselves, as Python PIPE and Perl FPE, and may put back at the exec what they found at their start. Then only a
+# call of the kernel by yourself helps, syscall(2).
 @test "COMMAND begins with no signal ignored" {
 	signals env --ignore-signal
 	expect "ignored signals: SigIgn in /proc/PID/status" "0000000000000000, none" "$(named SigIgn)" "$STATE"
