@@ -14,7 +14,8 @@
 static const char usage[] = "usage: repeatctl [-c FIFO] [-t SECONDS] COMMAND [ARG...]\n"
 			    "       repeatctl -h | -V\n";
 static const char help[] = "  -c FIFO     where repeatd listens (default ./repeatd.ctl)\n"
-			   "  -t SECONDS  give up when the whole answer has not come after so long (default 5)\n"
+			   "  -t SECONDS  give up when the whole answer has not come after so long "
+			   "(default 5)\n"
 			   "  COMMAND is status, now, pause, resume, interval SECONDS, level "
 			   "LEVEL, reopen, stop or help\n";
 
