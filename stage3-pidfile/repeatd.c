@@ -133,10 +133,14 @@ main(int argc, char *argv[])
 		return bad_usage();
 
 	const char *verb = argv[optind];
-
 	const char *command = argv[optind + 1];
 
 	repeat.argv = &argv[optind + 1];
+	if (command != NULL && (strcmp(verb, "stop") == 0 || strcmp(verb, "status") == 0)) {
+		fprintf(stderr, "repeatd: %s: nothing may follow, options go before it: %s\n", verb,
+		    command);
+		return bad_usage();
+	}
 	if (command != NULL) {
 		if (command_path(command, repeat.path, sizeof repeat.path) < 0)
 			return bad_value("COMMAND", command);

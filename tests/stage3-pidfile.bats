@@ -63,6 +63,13 @@ misused() {
 	misused -i 1
 }
 
+# Hint: getopt(3) with '+' stops at the verb. What stands behind it is left over: look whether anything is.
+@test "stop and status take nothing behind them, so that 'stop -p FILE' does not stop another daemon" {
+	misused stop -p other.pid
+	misused status -p other.pid
+	misused stop true
+}
+
 # Hint: strtod(3), strtoul(3) and what languages make of them take blanks, signs, 0x, nan and inf, and stop at the first
 # character that does not fit. Look at every character, and at the size; and do so for stop, too.
 @test "a wrong number leaves with 2, says why, and does nothing" {

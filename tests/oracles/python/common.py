@@ -510,6 +510,8 @@ def serve(service, settings, rest):
         if not command:
             raise Failure(2, verb + ": COMMAND is missing")
         settings.take_command(command)
+    elif command:
+        raise Failure(2, "%s: nothing may follow, options go before it: %s" % (verb, command[0]))
     if verb == "status":
         return status(settings.pidfile)
     if verb in ("stop", "restart"):
