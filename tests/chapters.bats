@@ -62,6 +62,8 @@ headings() {
 	console when-not-to-daemonize.md
 }
 
+@test "what other-languages.md shows on a terminal happens" { console other-languages.md; }
+
 @test "a page that shows a terminal has a test here that runs it" {
 	local page missing=
 	for page in $(terminals); do
