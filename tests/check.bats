@@ -163,6 +163,15 @@ What you should see
 	[[ $out != *"in test file"* && $out != *"also this"* ]] || fail "without -v" "$out"
 }
 
+@test "what a program says each time is shown of two promises, and then counted" {
+	local n
+	for n in 1 2 3 4; do promise "The code" "Hint." "promise $n" "exits 0 forkoff"; done
+	program 'printf "%s\n" "some warning" "a long warning that comes again with each promise" "another of that length, with other words" >&2; exit 3'
+	exits 1 check 1
+	expect "long lines that are shown" "2 2" "$(grep -c 'comes again' <<<"$out") $(grep -c 'other words' <<<"$out")"
+	expect "lines that count the others" 2 "$(grep -c '(and 2 more as above)' <<<"$out")"
+}
+
 @test "a test that fails without a word is told by what did not hold" {
 	promise "The code" "Hint." "one is two" '[[ one == two ]]'
 	exits 1 check 1

@@ -119,7 +119,7 @@ function entry(label, text,    bare, indent, n, i, part, line) {
 }
 
 # words: what the test said. Without -v only what is for people, and not more than a screen of it.
-function words(i,    line, kept, more, command, value) {
+function words(i,    line, kept, more, before, command, value) {
 	while ((getline line <(folder "/" i)) > 0) {
 		sub(/^# ?/, "", line)
 		if (verbose) {
@@ -134,6 +134,8 @@ function words(i,    line, kept, more, command, value) {
 		if (line ~ /^\/[^ ]*: line [0-9]+: +[0-9]+ (Killed|Terminated|Hangup|Aborted|Segmentation fault|User defined signal [12]) / || line ~ /^\/[^ ]*bats-core\// || line ~ /^ *bats warning: / || line ~ /: warning: command substitution: ignored null byte/ || line ~ /^ *see: /) continue
 		gsub(/\/[^ ]*bats-run-[A-Za-z0-9]*\/test\/[0-9]*/, ".", line)
 		if (line ~ /^ *$/ || ++seen[i, line] > 3 || kept == 24) { more++; continue }
+		# what a program says in every test, such as the warnings of its language, is shown of two
+		if (value != "" && length(line) > 30 && line !~ /^  [a-z]+:/ && told[line]++ > 1) { before++; continue }
 		kept++
 		# a value of many lines stands below its first one
 		if (line ~ /^  (expected|came|stdout|stderr|log):/) value = "            "
@@ -141,6 +143,7 @@ function words(i,    line, kept, more, command, value) {
 	}
 	close(folder "/" i)
 	if (verbose) return
+	if (before) print "           (and " before " more as above)"
 	if (more > 1) print "           (and " more " more lines like these; tests/check -v shows all)"
 	sub(/^ *`/, "", command)
 	sub(/' failed.*/, "", command)
