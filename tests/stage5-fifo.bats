@@ -47,10 +47,11 @@ background() {
 
 # limited COMMAND...: COMMAND must not hang; if it does, it is ended, and says so.
 limited() {
-	local status=0
+	local limit status=0
+	patient 15
 	# what bash itself has to say of a death by KILL is for nobody
-	{ timeout -s KILL $((15 * SLOWER)) "$@" 2>&7 7>&- || status=$?; } 7>&2 2>/dev/null
-	((status != 137)) || echo "(it hung, and was killed after $((15 * SLOWER)) s)" >&2
+	{ timeout -s KILL "$limit" "$@" 2>&7 7>&- || status=$?; } 7>&2 2>/dev/null
+	((status != 137)) || echo "(it hung, and was killed after $limit s)" >&2
 	return "$status"
 }
 

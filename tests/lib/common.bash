@@ -162,7 +162,10 @@ stat_field() {
 }
 
 # in_state LETTER PID: as ps shows it.
-in_state() { [[ $(stat_field "$2" 3 2>/dev/null) == "$1" ]]; }
+in_state() {
+	local line
+	{ read -r line <"/proc/$2/stat"; } 2>/dev/null && [[ ${line##*) } == "$1 "* ]]
+}
 
 # freeze PID: stops it, and returns when it has stopped. A signal that comes before that is still taken, for a process
 # takes STOP only when it runs, and of two signals the one with the lower number.
