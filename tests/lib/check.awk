@@ -2,7 +2,7 @@
 #
 # Reads a table of promises (see tests/lib/promises.awk), then what tests/lib/batch says. Set with -v:
 # folder (where the words of the tests are), form (people, tap or list), terminal, color, verbose,
-# first (stop at the first broken promise), dir (as its owner calls it), columns (of the terminal).
+# first (stop at the first broken promise), dir and self (how its owner calls it, and us), columns (of the terminal).
 #
 # Example: awk -v form=list -f tests/lib/check.awk work/x/table /dev/null
 
@@ -75,11 +75,11 @@ function show(i) {
 		words(i)
 		if (hint[i] != "") entry("           " bold "hint:" plain " ", hint[i])
 		entry("           " bold "read:" plain " ", chapter[i] ", \"" section[i] "\"")
-		entry("           " bold "again:" plain " ", again(i))
+		print "           " bold "again:" plain " " again(i) # whole, to be copied
 	} else if (verbose) words(i)
 }
 
-function again(i) { return "tests/check" (dir == "" ? "" : " -d " quoted(dir)) " " stage[i] ":" number[i] }
+function again(i) { return quoted(self) (dir == "" ? "" : " -d " quoted(dir)) " " stage[i] ":" number[i] }
 
 # quoted: a name as a shell takes it back.
 function quoted(text) {
