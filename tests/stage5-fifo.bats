@@ -1203,6 +1203,14 @@ costs_one_warning() {
 	expect "files left behind" "" "$(replies)" "$control"
 }
 
+# Hint: A wait of -t for each piece has no end when the pieces have none. Note when it must be over, before the first wait.
+@test "an answer that dribbles in is exit code 4 at -t" {
+	background daemon.out "$PYTHON" "$ROOT/tests/lib/fifo.py" dribble repeatd.ctl 0.1
+	wait_until 5 says ready daemon.out
+	within 2500 exits 4 limited repeatctl -t 0.5 status
+	expect "files left behind" "" "$(replies)" "$control"
+}
+
 # Hint: Read until read(2) returns 0: one read gives what is in the pipe just now. And write all of each piece: write(2)
 # may take only a part of it.
 @test "repeatctl prints an answer of megabytes whole" {
@@ -1242,7 +1250,7 @@ costs_one_warning() {
 	local signal
 	idle_daemon
 	freeze "$pid"
-	for signal in TERM INT HUP QUIT ALRM USR1 USR2; do
+	for signal in TERM INT HUP QUIT ALRM USR1 USR2 VTALRM PROF XCPU XFSZ IO PWR RTMIN RTMIN+6; do
 		background ctl.out repeatctl -t 60 status
 		wait_until 5 a_reply_fifo_is_there
 		kill -"$signal" "$job"
