@@ -216,6 +216,18 @@ for_a_while() {
 	exits 0 repeatctl status
 }
 
+# Hint: A FIFO that somebody reads is no leftover. open(2) for writing with O_NONBLOCK tells: ENXIO means that nobody does.
+@test "a FIFO that another daemon reads is not taken from it: start is refused, whatever the pid file" {
+	local before
+	idle_daemon
+	before=$(inode repeatd.ctl)
+	exits 1 repeatd -p other.pid -o other.log -i 3600 start true
+	expect_like "the message" '^repeatd: .*repeatd\.ctl: .+' "$err" "$the_fifo"
+	gone other.pid || fail "a pid file was left behind" "  see:      $the_fifo"
+	expect "inode of the FIFO" "$before" "$(inode repeatd.ctl)" "$the_fifo"
+	exits 0 repeatctl status
+}
+
 # refuses WHAT: start refuses what is under the FIFO's name, says why, and leaves all as it was.
 refuses() {
 	local before
@@ -1490,11 +1502,42 @@ comes_back() {
 	is_fifo elsewhere || fail "the moved one was removed" "  see:      $replaced"
 }
 
+# Hint: Whatever you keep for a FIFO, descriptors and an inotify(7) watch, is given back when you let go of it.
+@test "a FIFO that is moved away again and again leaves nothing behind in the daemon" {
+	local turn
+	serve -i 1 start true
+	for turn in 1 2 3; do
+		mv repeatd.ctl "away$turn"
+		comes_back "$(inode "away$turn")"
+	done
+	expect "descriptors of FIFOs that were moved away" "" "$(find "/proc/$pid/fd" -lname '*away*')" "$replaced"
+	# shellcheck disable=SC2126 # of all files together
+	turn=$(cat "/proc/$pid/fdinfo/"* 2>/dev/null | grep '^inotify ' | wc -l)
+	((turn <= 1)) || fail "inotify watches of the daemon, for one FIFO" "  expected: 1 at most" "  came:     $turn" "  see:      $replaced"
+}
+
 @test "a FIFO that was replaced by another FIFO of ours is made again" {
 	serve -i 1 start true
 	mkfifo -m 644 elsewhere
 	mv elsewhere repeatd.ctl
 	comes_back # its mode tells it from this one
+}
+
+# Hint: Two daemons that each remove the other's FIFO never end. Not yours, and somebody reads it: leave it alone, and try
+# again every so often, as with any other thing in your place.
+@test "another daemon's FIFO in the FIFO's place is left alone, and made again when that daemon has ended" {
+	local theirs
+	serve -i 0.2 start true
+	freeze "$pid"
+	rm repeatd.ctl
+	exits 0 repeatd -p other.pid -o other.log -i 0.2 start true
+	theirs=$(inode repeatd.ctl)
+	kill -CONT "$pid"
+	wait_until 3 says '^[^ ]* (warning|error) .*repeatd\.ctl' repeatd.log
+	for_a_while 500 same 'inode repeatd.ctl' "$theirs"
+	expect "what the other daemon logs of its FIFO" "" "$(grep 'repeatd\.ctl' other.log || true)" "$replaced"
+	exits 0 repeatd -p other.pid stop
+	comes_back
 }
 
 @test "a regular file in the FIFO's place is left alone and logged, and the beats go on" {
