@@ -1,9 +1,10 @@
-#ifndef PORTABLE
+#if defined __linux__ && !defined PORTABLE
 #define _GNU_SOURCE /* ppoll, which POSIX has since 2024 */
 #endif
 #include <sys/select.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <time.h>
 
@@ -11,12 +12,17 @@
 #include "monotonic.h"
 #include "number.h"
 
+#if defined __linux__ && !defined PORTABLE
+enum { DESCRIPTORS = INT_MAX };
+#else
+enum { DESCRIPTORS = FD_SETSIZE }; /* pselect has no room for this one and higher ones */
+#endif
 enum { BUSY_ROUNDS = 16 }; /* so many in a row may pass before signals are asked for */
 
 int
 loop_watch(struct loop *loop, struct loop_watch *watch)
 {
-	if (loop->count == LOOP_WATCHES) {
+	if (loop->count == LOOP_WATCHES || watch->fd >= DESCRIPTORS) {
 		errno = EMFILE;
 		return -1;
 	}
@@ -78,10 +84,10 @@ fire_timers(struct loop *loop)
 static int
 wait_open(struct pollfd *polled, int count, const struct timespec *timeout, const sigset_t *open)
 {
-#ifndef PORTABLE
+#if defined __linux__ && !defined PORTABLE
 	return ppoll(polled, (nfds_t)count, timeout, open);
 #else
-	/* POSIX.1-2008 has pselect, for descriptors below FD_SETSIZE */
+	/* POSIX.1-2008 has pselect; loop_watch has seen to it that it has room for each of them */
 	fd_set in, out;
 	int highest = -1, ready;
 

@@ -1,4 +1,4 @@
-#ifndef PORTABLE
+#if defined __linux__ && !defined PORTABLE
 #define _GNU_SOURCE /* ppoll, which POSIX has since 2024 */
 #endif
 #include <sys/select.h>
@@ -20,26 +20,18 @@
 #include "number.h"
 #include "text.h"
 
-static const int deadly[] = {
-	SIGTERM,
-	SIGINT,
-	SIGHUP,
-	SIGQUIT,
-	SIGALRM,
-	SIGUSR1,
-	SIGUSR2,
-	SIGVTALRM,
-	SIGPROF,
-	SIGXCPU,
-	SIGXFSZ,
-};
+#ifdef SIGRTMAX
+#define SIGNALS SIGRTMAX
+#else
+#define SIGNALS SIGUSR2 /* macOS and OpenBSD: their last one */
+#endif
 
 static volatile sig_atomic_t killer; /* the signal that shall end us, once we have cleaned up */
 
 struct asking {
 	const char *program;
 	const char *fifo;
-	int64_t patience;
+	int64_t deadline;    /* as monotonic_now */
 	sigset_t open;       /* mask inside the waiting call */
 	char path[PATH_MAX]; /* of our own FIFO; empty when there is none */
 	int answer;          /* its read end */
@@ -52,6 +44,39 @@ note(int number)
 	killer = number;
 }
 
+/* Would that signal end us, and may we clean up before? Most would, the real-time ones too. */
+static bool
+deadly(int number)
+{
+	switch (number) {
+	case SIGKILL: /* cannot be caught */
+	case SIGSTOP:
+	case SIGTSTP: /* ^Z stops us, and we go on later */
+	case SIGTTIN:
+	case SIGTTOU:
+	case SIGCHLD: /* these end nobody */
+	case SIGCONT:
+	case SIGURG:
+#ifdef SIGWINCH
+	case SIGWINCH:
+#endif
+#ifdef SIGINFO
+	case SIGINFO:
+#endif
+	case SIGSEGV: /* a mistake in the program itself: it cannot go on from there */
+	case SIGBUS:
+	case SIGFPE:
+	case SIGILL:
+	case SIGTRAP:
+	case SIGSYS:
+	case SIGABRT:
+	case SIGPIPE: /* ignored: see catch_signals */
+		return false;
+	default:
+		return true;
+	}
+}
+
 /* As in a daemon: blocked, but for the call that waits. So our FIFO is never left behind. */
 static void
 catch_signals(struct asking *asking)
@@ -60,14 +85,15 @@ catch_signals(struct asking *asking)
 	sigset_t blocked;
 
 	(void)sigemptyset(&blocked);
-	for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++)
-		(void)sigaddset(&blocked, deadly[i]);
+	for (int number = 1; number <= SIGNALS; number++)
+		if (deadly(number))
+			(void)sigaddset(&blocked, number);
 	(void)sigprocmask(SIG_BLOCK, &blocked, &asking->open);
-	for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++) {
-		(void)sigaction(deadly[i], NULL, &old);
-		if (old.sa_handler != SIG_IGN) /* nohup(1) means it */
-			(void)sigaction(deadly[i], &noting, NULL);
-	}
+	for (int number = 1; number <= SIGNALS; number++)
+		/* nohup(1) means it; and the C library has some for itself, which it refuses */
+		if (deadly(number) && sigaction(number, NULL, &old) == 0 &&
+		    old.sa_handler != SIG_IGN)
+			(void)sigaction(number, &noting, NULL);
 	(void)sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
 }
 
@@ -77,12 +103,9 @@ release_signals(const struct asking *asking)
 {
 	struct sigaction now;
 
-	for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++) {
-		(void)sigaction(deadly[i], NULL, &now);
-		if (now.sa_handler == note)
-			(void)sigaction(deadly[i], &(struct sigaction){ .sa_handler = SIG_DFL },
-			    NULL);
-	}
+	for (int number = 1; number <= SIGNALS; number++)
+		if (deadly(number) && sigaction(number, NULL, &now) == 0 && now.sa_handler == note)
+			(void)sigaction(number, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
 	if (killer != 0)
 		(void)raise(killer); /* whoever started us sees what happened */
 	(void)sigprocmask(SIG_SETMASK, &asking->open, NULL); /* what is pending comes here */
@@ -106,25 +129,33 @@ fail(const struct asking *asking, int status, const char *what, const char *why)
 	return status;
 }
 
-/* Waits for one descriptor. Returns 1, 0 at the end of patience, -1 with errno (EINTR: killer). */
+/* Waits for one descriptor. Returns 1, 0 at the deadline, -1 with errno (EINTR: killer). */
 static int
 wait_for(const struct asking *asking, int fd, short events)
 {
-	struct timespec patience = {
-		.tv_sec = (time_t)(asking->patience / NUMBER_SECOND),
-		.tv_nsec = (long)(asking->patience % NUMBER_SECOND),
+	int64_t left = asking->deadline - monotonic_now();
+	struct timespec timeout = {
+		.tv_sec = (time_t)(left / NUMBER_SECOND),
+		.tv_nsec = (long)(left % NUMBER_SECOND),
 	};
-#ifndef PORTABLE
+
+	if (left < 0)
+		return 0; /* whatever is there: who writes without end would keep us for ever */
+#if defined __linux__ && !defined PORTABLE
 	struct pollfd p = { .fd = fd, .events = events };
 
-	return ppoll(&p, 1, &patience, &asking->open);
+	return ppoll(&p, 1, &timeout, &asking->open);
 #else
 	fd_set set;
 
+	if (fd >= FD_SETSIZE) {
+		errno = EMFILE;
+		return -1;
+	}
 	FD_ZERO(&set);
 	FD_SET(fd, &set);
 	return pselect(fd + 1, events & POLLIN ? &set : NULL, events & POLLOUT ? &set : NULL, NULL,
-	    &patience, &asking->open);
+	    &timeout, &asking->open);
 #endif
 }
 
@@ -201,6 +232,8 @@ send_line(struct asking *asking, int fd, const char *line, size_t len)
 			    "it is full, and nobody reads it");
 		if (ready < 0 && killer != 0)
 			return CONTROL_NO_ANSWER;
+		if (ready < 0 && errno != EINTR)
+			return fail(asking, CONTROL_NO_ANSWER, "wait for", strerror(errno));
 	}
 }
 
@@ -257,6 +290,8 @@ read_answer(struct asking *asking)
 			return fail(asking, CONTROL_NO_ANSWER, "no answer from", "time is up");
 		if (ready < 0 && killer != 0)
 			return CONTROL_NO_ANSWER;
+		if (ready < 0 && errno != EINTR)
+			return fail(asking, CONTROL_NO_ANSWER, "wait for", strerror(errno));
 		if (ready < 0)
 			continue;
 
@@ -312,7 +347,7 @@ control_ask(const char *program, const char *fifo, int64_t patience, char *const
 	struct asking asking = {
 		.program = program,
 		.fifo = fifo,
-		.patience = patience,
+		.deadline = monotonic_now() + patience,
 		.answer = -1,
 	};
 	int status;

@@ -17,7 +17,7 @@ enum {
 /*
  * Sends words (NULL after the last) to the daemon behind fifo, prints the body of the answer on
  * standard output or the daemon's error on standard error, and returns the exit status. Gives up
- * when nothing has come for patience nanoseconds. The FIFO that it makes for the answer is
+ * when the whole answer has not come after patience nanoseconds. The FIFO that it makes for the answer is
  * removed in every case; a signal that would end us ends us after that.
  */
 int control_ask(const char *program, const char *fifo, int64_t patience, char *const words[]);

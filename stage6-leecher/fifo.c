@@ -20,6 +20,7 @@
 #define SILENCE (5 * NUMBER_SECOND) /* how long a client may not read, with an answer waiting */
 #define AGAIN (2 * NUMBER_SECOND)   /* between tries to make a lost FIFO again */
 
+enum { ENDING = 1000 /* ms that another daemon may take to let go of the FIFO */ };
 enum { ID_LONGEST = 32, FIFO_KEPT = 65536, PIPE_FULL = 64 /* times 16 KiB: pipe(7)'s 1 MiB */ };
 
 /* An answer that did not fit into the client's FIFO at once. Freed when it is through. */
@@ -44,6 +45,29 @@ close_ends(struct fifo *fifo)
 	fifo->watch.fd = fifo->write_end = -1;
 }
 
+static bool
+still_ours(const struct fifo *fifo)
+{
+	struct stat st;
+
+	return lstat(fifo->path, &st) == 0 && st.st_dev == fifo->device && st.st_ino == fifo->inode;
+}
+
+/* Where the system tells, a change of the name wakes us; else fifo_check looks at each beat. */
+static void
+watch_name(struct fifo *fifo)
+{
+#if defined __linux__ && !defined PORTABLE
+	if (fifo->changes.fd < 0)
+		return;
+	if (fifo->name >= 0) /* a FIFO that was only moved away keeps its watch */
+		(void)inotify_rm_watch(fifo->changes.fd, fifo->name);
+	fifo->name = inotify_add_watch(fifo->changes.fd, fifo->path, IN_ATTRIB | IN_MOVE_SELF);
+#else
+	(void)fifo;
+#endif
+}
+
 /* Opens both ends. The read end first: a write end alone would have to wait for it. */
 static int
 open_ends(struct fifo *fifo)
@@ -63,46 +87,53 @@ open_ends(struct fifo *fifo)
 	}
 	fifo->device = st.st_dev;
 	fifo->inode = st.st_ino;
-	return 0;
+	watch_name(fifo);
+	if (still_ours(fifo))
+		return 0;
+	errno = EPERM; /* replaced before there was a watch to tell us */
+	return -1;
 }
 
-/* Where the system tells, a change of the name wakes us; else fifo_check looks at each beat. */
-static void
-watch_name(struct fifo *fifo)
-{
-#if defined __linux__ && !defined PORTABLE
-	if (fifo->changes.fd >= 0)
-		(void)inotify_add_watch(fifo->changes.fd, fifo->path, IN_ATTRIB | IN_MOVE_SELF);
-#else
-	(void)fifo;
-#endif
-}
-
-/* A leftover of ours is removed. Returns false where there is anything else. */
-static bool
-clear_place(const char *path)
+/*
+ * A leftover of ours is removed: nobody reads it, so that it cannot be opened for writing (fifo(7)).
+ * A reader may take so many milliseconds to end. Returns NULL, or what else stands there.
+ */
+static const char *
+clear_place(const char *path, int patience)
 {
 	struct stat st;
+	struct pollfd end = { .fd = -1 };
 
 	if (lstat(path, &st) < 0)
-		return true;
+		return NULL;
 	if (!S_ISFIFO(st.st_mode) || st.st_uid != geteuid())
-		return false;
+		return "there is something else of that name";
+	end.fd = open(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (end.fd < 0 && (errno == EMFILE || errno == ENFILE))
+		return strerror(errno); /* who knows whether it is read */
+	if (end.fd >= 0) {
+		bool ended = poll(&end, 1, patience) > 0; /* POLLERR: the last reader has gone */
+
+		(void)close(end.fd);
+		if (!ended)
+			return "in use by another daemon";
+	}
 	(void)unlink(path);
-	return true;
+	return NULL;
 }
 
 static int
-make(struct fifo *fifo, char *why, size_t size)
+make(struct fifo *fifo, int patience, char *why, size_t size)
 {
+	const char *other;
 	mode_t mask;
-	int made, tries = 0;
+	int made, error, tries = 0;
 
-	/* A daemon that has lost its pid file may be at it, too, until its next beat */
+	/* Another daemon, whose FIFO was removed, may be at it, too */
 	do {
-		if (!clear_place(fifo->path)) {
-			(void)snprintf(why, size, "make %s: there is something else of that name",
-			    fifo->path);
+		other = clear_place(fifo->path, patience);
+		if (other != NULL) {
+			(void)snprintf(why, size, "make %s: %s", fifo->path, other);
 			return -1;
 		}
 		mask = umask(0);
@@ -110,22 +141,14 @@ make(struct fifo *fifo, char *why, size_t size)
 		(void)umask(mask);
 	} while (made < 0 && errno == EEXIST && ++tries < 10);
 	if (made < 0 || open_ends(fifo) < 0 || loop_watch(fifo->loop, &fifo->watch) < 0) {
-		(void)snprintf(why, size, "make %s: %s", fifo->path, strerror(errno));
+		error = errno;
+		(void)snprintf(why, size, "make %s: %s", fifo->path, strerror(error));
 		close_ends(fifo);
-		if (made == 0)
+		if (made == 0 && error != EPERM) /* what stands there is the one that we made */
 			(void)unlink(fifo->path);
 		return -1;
 	}
-	watch_name(fifo);
 	return 0;
-}
-
-static bool
-still_ours(const struct fifo *fifo)
-{
-	struct stat st;
-
-	return lstat(fifo->path, &st) == 0 && st.st_dev == fifo->device && st.st_ino == fifo->inode;
 }
 
 /* --- answers --- */
@@ -483,7 +506,7 @@ make_again(void *context)
 	struct fifo *fifo = context;
 	char why[PATH_MAX + 100];
 
-	if (make(fifo, why, sizeof why) == 0) {
+	if (make(fifo, 0, why, sizeof why) == 0) {
 		log_say(LEVEL_WARNING, "%s was made again", fifo->path);
 		return;
 	}
@@ -537,7 +560,7 @@ fifo_open(struct fifo *fifo, char *why, size_t size)
 		.ready = name_changed,
 		.context = fifo,
 	};
-	fifo->write_end = -1;
+	fifo->write_end = fifo->name = -1;
 	fifo->stale = (struct loop_timer){ .fire = too_old, .context = fifo };
 	fifo->again = (struct loop_timer){ .fire = make_again, .context = fifo };
 #if defined __linux__ && !defined PORTABLE
@@ -545,7 +568,7 @@ fifo_open(struct fifo *fifo, char *why, size_t size)
 	if (fifo->changes.fd >= 0)
 		(void)loop_watch(fifo->loop, &fifo->changes);
 #endif
-	return make(fifo, why, size);
+	return make(fifo, ENDING, why, size);
 }
 
 void

@@ -31,6 +31,7 @@ struct fifo {
 	/* The module's own: */
 	struct loop_watch watch, changes; /* the read end; what happens to the name (inotify) */
 	int write_end;                    /* ours, so that the read end never sees an end of file */
+	int name;                         /* inotify's number for the watch on it */
 	dev_t device;
 	ino_t inode;
 	struct loop_timer stale, again;
@@ -46,7 +47,8 @@ struct fifo {
 
 /*
  * Makes the FIFO (mode 0600) and listens. A leftover FIFO of ours is replaced; anything else
- * under that name is left alone. Returns 0, or -1 with the reason in why.
+ * under that name is left alone, also a FIFO that somebody reads, unless he ends within a second.
+ * Returns 0, or -1 with the reason in why.
  */
 int fifo_open(struct fifo *fifo, char *why, size_t size);
 

@@ -37,7 +37,7 @@ struct loop {
 	sigset_t open; /* signal mask inside the waiting call, from signals_catch */
 };
 
-/* Returns 0, or -1 with errno EMFILE: too many watches. */
+/* Returns 0, or -1 with errno EMFILE: too many watches, or a descriptor too high for pselect. */
 int loop_watch(struct loop *loop, struct loop_watch *watch);
 void loop_unwatch(struct loop *loop, struct loop_watch *watch); /* one that is not in is fine */
 

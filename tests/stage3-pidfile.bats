@@ -631,7 +631,7 @@ refused() {
 	launched -i 0.2 start true
 	old=$daemon
 	freeze "$old" # it shall not notice before the new one is there
-	rm repeatd.pid
+	rm -f repeatd.pid repeatd.ctl # from stage 5 on it has a FIFO, which is not taken from it while it has its name
 	launched -i 3600 start true
 	kill -CONT "$old"
 	gone "$old" "the old daemon" "$file"

@@ -216,6 +216,18 @@ for_a_while() {
 	exits 0 repeatctl status
 }
 
+# Hint: A FIFO that somebody reads is no leftover. open(2) for writing with O_NONBLOCK tells: ENXIO means that nobody does.
+@test "a FIFO that another daemon reads is not taken from it: start is refused, whatever the pid file" {
+	local before
+	idle_daemon
+	before=$(inode repeatd.ctl)
+	exits 1 repeatd -p other.pid -o other.log -i 3600 start true
+	expect_like "the message" '^repeatd: .*repeatd\.ctl: .+' "$err" "$the_fifo"
+	gone other.pid || fail "a pid file was left behind" "  see:      $the_fifo"
+	expect "inode of the FIFO" "$before" "$(inode repeatd.ctl)" "$the_fifo"
+	exits 0 repeatctl status
+}
+
 # refuses WHAT: start refuses what is under the FIFO's name, says why, and leaves all as it was.
 refuses() {
 	local before
@@ -1203,6 +1215,14 @@ costs_one_warning() {
 	expect "files left behind" "" "$(replies)" "$control"
 }
 
+# Hint: A wait of -t for each piece has no end when the pieces have none. Note when it must be over, before the first wait.
+@test "an answer that dribbles in is exit code 4 at -t" {
+	background daemon.out "$PYTHON" "$ROOT/tests/lib/fifo.py" dribble repeatd.ctl 0.1
+	wait_until 5 says ready daemon.out
+	within 2500 exits 4 limited repeatctl -t 0.5 status
+	expect "files left behind" "" "$(replies)" "$control"
+}
+
 # Hint: Read until read(2) returns 0: one read gives what is in the pipe just now. And write all of each piece: write(2)
 # may take only a part of it.
 @test "repeatctl prints an answer of megabytes whole" {
@@ -1242,7 +1262,7 @@ costs_one_warning() {
 	local signal
 	idle_daemon
 	freeze "$pid"
-	for signal in TERM INT HUP QUIT ALRM USR1 USR2; do
+	for signal in TERM INT HUP QUIT ALRM USR1 USR2 VTALRM PROF XCPU XFSZ IO PWR RTMIN RTMIN+6; do
 		background ctl.out repeatctl -t 60 status
 		wait_until 5 a_reply_fifo_is_there
 		kill -"$signal" "$job"
@@ -1482,11 +1502,41 @@ comes_back() {
 	is_fifo elsewhere || fail "the moved one was removed" "  see:      $replaced"
 }
 
+# Hint: Whatever you keep for a FIFO, descriptors and an inotify(7) watch, is given back when you let go of it.
+@test "a FIFO that is moved away again and again leaves nothing behind in the daemon" {
+	local turn watches
+	serve -i 1 start true
+	for turn in 1 2 3; do
+		mv repeatd.ctl "away$turn"
+		comes_back "$(inode "away$turn")"
+	done
+	expect "descriptors of FIFOs that were moved away" "" "$(find "/proc/$pid/fd" -lname '*away*')" "$replaced"
+	watches=$(cat "/proc/$pid/fdinfo/"* 2>/dev/null | grep -c '^inotify ' || true)
+	((watches <= 1)) || fail "inotify watches of the daemon, for one FIFO" "  expected: 1 at most" "  came:     $watches" "  see:      $replaced"
+}
+
 @test "a FIFO that was replaced by another FIFO of ours is made again" {
 	serve -i 1 start true
 	mkfifo -m 644 elsewhere
 	mv elsewhere repeatd.ctl
 	comes_back # its mode tells it from this one
+}
+
+# Hint: Two daemons that each remove the other's FIFO never end. Not yours, and somebody reads it: leave it alone, and try
+# again every so often, as with any other thing in your place.
+@test "another daemon's FIFO in the FIFO's place is left alone, and made again when that daemon has ended" {
+	local theirs
+	serve -i 0.2 start true
+	freeze "$pid"
+	rm repeatd.ctl
+	exits 0 repeatd -p other.pid -o other.log -i 0.2 start true
+	theirs=$(inode repeatd.ctl)
+	kill -CONT "$pid"
+	wait_until 3 says '^[^ ]* (warning|error) .*repeatd\.ctl' repeatd.log
+	for_a_while 500 same 'inode repeatd.ctl' "$theirs"
+	expect "what the other daemon logs of its FIFO" "" "$(grep 'repeatd\.ctl' other.log || true)" "$replaced"
+	exits 0 repeatd -p other.pid stop
+	comes_back
 }
 
 @test "a regular file in the FIFO's place is left alone and logged, and the beats go on" {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-Clients (and three impostors of a daemon) for the FIFO tests, where a shell cannot do it (stage5-fifo.bats):
+Clients (and four impostors of a daemon) for the FIFO tests, where a shell cannot do it (stage5-fifo.bats):
 a shell cannot open a FIFO for reading before there is a writer, nor watch one for being opened.
 
     fifo.py ask FIFO ID COMMAND            the protocol by the book; prints the answer as it came
@@ -15,6 +15,7 @@ a shell cannot open a FIFO for reading before there is a writer, nor watch one f
     fifo.py pieces FIFO PIECE...           writes each when what was written before has been read
     fifo.py daemon FIFO SIZE               answers one line with "ok" and SIZE bytes of body
     fifo.py mumble FIFO                    takes one line, begins an answer and never ends it
+    fifo.py dribble FIFO GAP               takes one line, and answers a byte every GAP seconds, without end
     fifo.py break_off FIFO                 takes one line, opens the reply FIFO, and goes without a word
     fifo.py socket PATH                    leaves a socket under PATH
 """
@@ -277,6 +278,17 @@ def mumble(fifo):
     signal.pause()
 
 
+def dribble(fifo, gap):
+    fd = os.open(line_from(fifo), os.O_WRONLY)
+    os.write(fd, b"ok\n")
+    try:
+        while True:
+            os.write(fd, b".")
+            time.sleep(float(gap))
+    except BrokenPipeError:
+        pass  # it has given up
+
+
 def break_off(fifo):
     os.close(os.open(line_from(fifo), os.O_WRONLY))
 
@@ -289,7 +301,7 @@ def main():
     jobs = {
         "ask": lambda *a: show(ask(*a)), "piecewise": piecewise, "patient": patient, "crowd": crowd,
         "mute": mute, "deaf": deaf, "hasty": hasty, "unopened": unopened, "fill": fill, "pieces": pieces,
-        "daemon": daemon, "mumble": mumble, "break_off": break_off, "socket": leave_socket,
+        "daemon": daemon, "mumble": mumble, "dribble": dribble, "break_off": break_off, "socket": leave_socket,
     }
     signal.alarm(int(2 * PATIENCE))  # whatever hangs, we do not
     try:
