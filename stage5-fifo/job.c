@@ -136,6 +136,11 @@ tell_group(const struct job *job, int number)
 {
 	(void)kill(-job->pid, number);
 	(void)kill(-job->pid, SIGCONT); /* who is stopped does not hear TERM before it goes on */
+	/* The leader may have gone to another group, setpgid(2). It is not reaped: the pid is its */
+	if (!job->leader_ended && getpgid(job->pid) != job->pid) {
+		(void)kill(job->pid, number);
+		(void)kill(job->pid, SIGCONT);
+	}
 }
 
 /*
