@@ -245,6 +245,23 @@ signal.pause()'
 	none_left "after the daemon"
 }
 
+# Hint: To kill(2), a zombie is one of the group, and its parent may never wait for it. Look into /proc/PID/stat for who is
+# alive, proc(5); or remember when you sent KILL, and wait no longer for what is there long after it.
+@test "a zombie in the group whose parent has left it does not keep the daemon from ending" {
+	foreground -g 0.3 -i 3600 run "$PYTHON" -c '
+import os, signal
+if os.fork(): os._exit(0)
+dead = os.fork()
+if dead == 0: os._exit(0)
+os.setsid()
+os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
+open(os.environ["HERE"] + "/up", "w").close()
+signal.pause()'
+	wait_until 10 test -e up
+	kill -TERM "$daemon"
+	ended 0 "$stopping"
+}
+
 @test "stop leaves no COMMAND behind, though it ignores TERM" {
 	launched -g 0.2 -i 3600 start sh -c "$deaf"
 	logged 1 'ready$'
