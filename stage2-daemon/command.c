@@ -42,9 +42,10 @@ command_default_signals(void)
 	for (int number = 1; number <= SIGRTMAX; number++)
 		(void)sigaction(number, &by_default, NULL); /* KILL and STOP refuse, and need not */
 #if defined __linux__ && !defined PORTABLE
-	/* Two that glibc keeps for itself and will not touch, but its posix_spawn hands them on
-	 * ignored: under GNU make for one. All zero is SIG_DFL, whatever the layout (sigaction(2)). */
-	for (int number = 32; number <= 33; number++)
+	/* Two that glibc keeps for itself, three of musl: sigaction(3) refuses them, but posix_spawn
+	 * may hand them on ignored: glibc's, under GNU make for one. All zero is SIG_DFL, whatever
+	 * the layout (sigaction(2)). */
+	for (int number = 32; number <= 34; number++)
 		(void)syscall(SYS_rt_sigaction, number, (const char[64]){ 0 }, NULL, 8);
 #endif
 	(void)sigemptyset(&none);
@@ -60,14 +61,14 @@ is_there(const char *path)
 
 	if (strchr(path, '/') != NULL)
 		return access(path, F_OK) == 0;
-	while (list != NULL && *list != '\0' && *path != '\0') {
-		size_t width = strcspn(list, ":");
+	while (list != NULL && *path != '\0') {
+		size_t width = strcspn(list, ":"); /* 0: the current directory */
 
-		if (snprintf(file, sizeof file, "%.*s/%s", (int)width, list, path) <
-			(int)sizeof file &&
+		if (snprintf(file, sizeof file, "%.*s%s%s", (int)width, list, width > 0 ? "/" : "",
+			path) < (int)sizeof file &&
 		    access(file, X_OK) == 0)
 			return true;
-		list += width + (list[width] == ':');
+		list = list[width] == ':' ? list + width + 1 : NULL;
 	}
 	return false;
 }

@@ -56,6 +56,14 @@ bad_value(const char *what, const char *value)
 	return SERVICE_USAGE;
 }
 
+/* To close a file as the one is to lose the lock that it has as the other: fcntl(2). */
+static int
+bad_pair(const char *options, const char *path)
+{
+	fprintf(stderr, "repeatd: %s: the same file for both: %s\n", options, path);
+	return SERVICE_USAGE;
+}
+
 /* Returns -1 to go on, or the exit status. */
 static int
 read_options(int argc, char *argv[], struct service *service, struct repeat *repeat)
@@ -108,6 +116,8 @@ read_options(int argc, char *argv[], struct service *service, struct repeat *rep
 		(void)strncpy(repeat->log, log, sizeof repeat->log);
 	else if (io_absolute(log, repeat->log, sizeof repeat->log) < 0)
 		return bad_value("-o", log);
+	if (strcmp(repeat->pidfile, repeat->log) == 0)
+		return bad_pair("-p and -o", log);
 	return -1;
 }
 

@@ -84,6 +84,11 @@ run(struct service *service)
 		    service->settings.dir, strerror(errno));
 		return SERVICE_FAILED;
 	}
+	if (daemon_close_at_exec() < 0) {
+		fprintf(stderr, "%s: close inherited descriptors: %s\n", service->name,
+		    strerror(errno));
+		return SERVICE_FAILED;
+	}
 	(void)umask(service->settings.umask);
 	return serve(service, &foreground);
 }

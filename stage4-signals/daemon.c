@@ -1,5 +1,5 @@
 #if defined __linux__ && !defined PORTABLE
-#define _GNU_SOURCE /* syscall, unshare */
+#define _GNU_SOURCE /* syscall, CLONE_FILES */
 #endif
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -29,6 +29,9 @@
 
 #ifndef CLOSE_RANGE_UNSHARE
 #define CLOSE_RANGE_UNSHARE (1U << 1)
+#endif
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
 #define LINK 3 /* where the daemon keeps its end of the link */
 
@@ -102,7 +105,7 @@ daemon_failed(struct daemon *d, int status, const char *format, ...)
 
 /* Without close_range, walk the list that the kernel keeps: the limit may be a thousand million. */
 static int
-close_listed(int lowest)
+close_listed(int lowest, bool at_exec)
 {
 	DIR *list = opendir("/dev/fd"); /* on Linux a link to /proc/self/fd */
 	struct dirent *entry;
@@ -114,19 +117,26 @@ close_listed(int lowest)
 
 		if (number_whole(entry->d_name, 10, lowest, INT32_MAX, &fd) == 0 &&
 		    fd != dirfd(list))
-			(void)close((int)fd);
+			(void)(at_exec ? fcntl((int)fd, F_SETFD, FD_CLOEXEC) : close((int)fd));
 	}
 	return closedir(list);
 }
 
 static int
-close_from(int lowest)
+close_from(int lowest, bool at_exec)
 {
-#ifdef SYS_close_range /* Linux 5.9 */
-	if (syscall(SYS_close_range, (unsigned)lowest, ~0U, 0) == 0)
+#ifdef SYS_close_range /* Linux 5.9, at exec 5.11 */
+	if (syscall(SYS_close_range, (unsigned)lowest, ~0U, at_exec ? CLOSE_RANGE_CLOEXEC : 0U) ==
+	    0)
 		return 0;
 #endif
-	return close_listed(lowest);
+	return close_listed(lowest, at_exec);
+}
+
+int
+daemon_close_at_exec(void)
+{
+	return close_from(STDERR_FILENO + 1, true);
 }
 
 /* One of the three streams: /dev/null, or a file to append to. */
@@ -195,7 +205,7 @@ settle_in(struct daemon *d, const struct daemon_settings *settings, const struct
 	if (d->link != LINK && dup2(d->link, LINK) < 0)
 		daemon_failed(d, settings->failure, "dup2: %s", strerror(errno));
 	d->link = LINK;
-	if (fcntl(LINK, F_SETFD, FD_CLOEXEC) < 0 || close_from(LINK + 1) < 0)
+	if (fcntl(LINK, F_SETFD, FD_CLOEXEC) < 0 || close_from(LINK + 1, false) < 0)
 		daemon_failed(d, settings->failure, "close inherited descriptors: %s",
 		    strerror(errno));
 }
@@ -218,6 +228,7 @@ middle(struct daemon *d, const struct daemon_settings *settings)
 static void
 become_daemon(struct daemon *d, const struct launch *launch)
 {
+	ssize_t n;
 	char go;
 
 	d->link = launch->link[1];
@@ -228,9 +239,10 @@ become_daemon(struct daemon *d, const struct launch *launch)
 	settle_in(d, launch->settings, &launch->streams);
 	/* Go comes when the middle process is gone, so that our parent is init from here on.
 	 * End of file instead: the launcher was killed, and nobody wants us. */
-	while (recv(d->link, &go, 1, 0) != 1)
-		if (errno != EINTR)
-			_exit(launch->settings->failure);
+	while ((n = recv(d->link, &go, 1, 0)) < 0 && errno == EINTR)
+		;
+	if (n != 1)
+		_exit(launch->settings->failure);
 }
 
 /* Returns 1 with a message, 0 at the end of file, -1 at the deadline (errno ETIMEDOUT) or an error. */
@@ -452,7 +464,8 @@ move_down(struct launch *launch)
  * child at once takes a table of its own with nothing in it but what a launch needs (close_range(2),
  * CLOSE_RANGE_UNSHARE, Linux 5.9). Nothing may be closed here before the child has done so, which
  * is when it has said its first word, APART. The child must not return to code that expects fork's
- * locks and handlers: it forks again, by fork, and that one may.
+ * locks and handlers: it forks again, by fork, and that one may. A kernel or a seccomp filter may
+ * refuse either call, with whatever errno: then it is fork, which says itself what is amiss.
  */
 static pid_t
 fork_light(void)
@@ -460,12 +473,13 @@ fork_light(void)
 #if defined SYS_clone3 && defined SYS_close_range
 	/* struct clone_args, which not every libc has: flags first, exit_signal fifth */
 	uint64_t arguments[8] = { [0] = CLONE_FILES, [4] = SIGCHLD };
-	pid_t pid = (pid_t)syscall(SYS_clone3, arguments, sizeof arguments);
+	pid_t pid = -1;
 
-	if (pid == 0 && syscall(SYS_close_range, HIGHEST + 1U, ~0U, CLOSE_RANGE_UNSHARE) < 0 &&
-	    unshare(CLONE_FILES) < 0)
+	if (syscall(SYS_close_range, ~0U, ~0U, CLOSE_RANGE_UNSHARE) == 0) /* closes nothing yet */
+		pid = (pid_t)syscall(SYS_clone3, arguments, sizeof arguments);
+	if (pid == 0 && syscall(SYS_close_range, HIGHEST + 1U, ~0U, CLOSE_RANGE_UNSHARE) < 0)
 		_exit(EXIT_FAILURE);
-	if (pid >= 0 || errno != ENOSYS)
+	if (pid >= 0)
 		return pid;
 #endif
 	return fork();

@@ -17,9 +17,13 @@
 #include "job.h"
 #include "log.h"
 #include "monotonic.h"
+#include "number.h"
 
 /* Nanoseconds until the second, and at most between two, looks at a group; see watch_group. */
 enum { LOOK_SOON = 10000000, LOOK_LATE = 1000000000 };
+
+/* Nanoseconds after KILL in which who can die has died. */
+#define UNKILLABLE (2 * NUMBER_SECOND)
 
 void
 jobs_begin(struct jobs *jobs, struct loop *loop)
@@ -136,6 +140,11 @@ tell_group(const struct job *job, int number)
 {
 	(void)kill(-job->pid, number);
 	(void)kill(-job->pid, SIGCONT); /* who is stopped does not hear TERM before it goes on */
+	/* The leader may have gone to another group, setpgid(2). It is not reaped: the pid is its */
+	if (!job->leader_ended && getpgid(job->pid) != job->pid) {
+		(void)kill(job->pid, number);
+		(void)kill(job->pid, SIGCONT);
+	}
 }
 
 /*
@@ -150,6 +159,13 @@ watch_group(struct job *job)
 		over(job);
 		return;
 	}
+	/* Zombies whose parent has left the group and does not fetch them are in it for ever */
+	if (job->killed > 0 && monotonic_now() >= job->killed + UNKILLABLE) {
+		log_say(LEVEL_WARNING, "%s[%ld]: what is left of its group is not waited for",
+		    job->path, (long)job->pid);
+		over(job);
+		return;
+	}
 	loop_set_timer(job->jobs->loop, &job->look_again, monotonic_now() + job->pause);
 	job->pause = job->pause * 2 < LOOK_LATE ? job->pause * 2 : LOOK_LATE;
 }
@@ -161,13 +177,20 @@ look_again(void *context)
 }
 
 static void
+kill_group(struct job *job)
+{
+	tell_group(job, SIGKILL);
+	job->killed = monotonic_now();
+	job->pause = LOOK_SOON;
+}
+
+static void
 grace_over(void *context)
 {
 	struct job *job = context;
 
 	log_say(LEVEL_WARNING, "%s[%ld] did not end in time: KILL", job->path, (long)job->pid);
-	tell_group(job, SIGKILL);
-	job->pause = LOOK_SOON;
+	kill_group(job);
 }
 
 void
@@ -176,7 +199,7 @@ job_stop(struct job *job)
 	if (job->pid == 0)
 		return;
 	if (job->stopping) {
-		tell_group(job, SIGKILL);
+		kill_group(job);
 		return;
 	}
 	job->stopping = true;
@@ -277,6 +300,7 @@ job_start(struct jobs *jobs, struct job *job)
 	job->status = 0;
 	job->stopping = job->timed_out = job->leader_ended = false;
 	job->pause = LOOK_SOON;
+	job->killed = 0;
 	job->limit_over = (struct loop_timer){ .fire = limit_over, .context = job };
 	job->grace_over = (struct loop_timer){ .fire = grace_over, .context = job };
 	job->look_again = (struct loop_timer){ .fire = look_again, .context = job };

@@ -43,7 +43,7 @@ bool pidfile_still_ours(const struct pidfile *p);
 /* Removes the file, if it is still ours, and then lets go of the lock. */
 void pidfile_remove(struct pidfile *p);
 
-/* Lets go, after a failed start: a file that was there before stays as it is. */
+/* Lets go, after a failed start. A file that was there before stays, with our pid in it by now. */
 void pidfile_release(struct pidfile *p);
 
 /*

@@ -1,7 +1,8 @@
 /*
  * Children: started in a group of their own, listened to, stopped with grace, reaped.
  *
- * A job is over when its leader has ended *and* no process of its group is left.
+ * A job is over when its leader has ended *and* no process of its group is left (or what is left
+ * is not to be had out of it by KILL, such as zombies of a parent that does not care).
  */
 #ifndef JOB_H
 #define JOB_H
@@ -52,7 +53,8 @@ struct job {
 	struct job *next;
 	struct job_pipe out, err;
 	struct loop_timer limit_over, grace_over, look_again;
-	int64_t pause; /* until look_again */
+	int64_t pause;  /* until look_again */
+	int64_t killed; /* when it was sent KILL, as monotonic_now; 0: not yet */
 	bool leader_ended;
 };
 

@@ -26,6 +26,7 @@ static struct {
 	char stamp[32];
 	unsigned long lost; /* lines that could not be written, a full disk say */
 	int why;            /* errno of the last that was lost */
+	bool torn;          /* a part of that one stands in the file, without its end */
 } log = { .program = "?", .fd = STDERR_FILENO, .level = LEVEL_INFO };
 
 int
@@ -68,6 +69,7 @@ log_open(const char *program, const char *path)
 		return -1;
 	log.path = path;
 	log.fd = fd;
+	log.torn = log.torn && lseek(fd, 0, SEEK_END) > 0; /* a new file has no torn line */
 	return 0;
 }
 
@@ -123,15 +125,32 @@ start_of_line(char *line, size_t size, enum level level, const char *name, pid_t
 	    now.tv_nsec / 1000000, names[level], name, (long)pid);
 }
 
+/* As io_write_all, but remembers whether it got stuck in the midst of a line. */
+static int
+write_line(const char *line, size_t len)
+{
+	size_t done = 0;
+	ssize_t n = 0;
+
+	while (done < len && ((n = write(log.fd, line + done, len - done)) >= 0 || errno == EINTR))
+		done += n > 0 ? (size_t)n : 0;
+	if (done > 0)
+		log.torn = line[done - 1] != '\n';
+	return done == len ? 0 : -1;
+}
+
 static void
 to_file(enum level level, const char *name, pid_t pid, const char *text, size_t len)
 {
 	char line[LINE];
-	size_t used = start_of_line(line, sizeof line, level, name, pid);
+	size_t used = 0;
 
+	if (log.torn)
+		line[used++] = '\n';
+	used += start_of_line(line + used, sizeof line - used, level, name, pid);
 	used += text_escape(text, len, line + used, sizeof line - used - 1);
 	line[used++] = '\n';
-	if (io_write_all(log.fd, line, used) == 0)
+	if (write_line(line, used) == 0)
 		return;
 	log.lost++;
 	log.why = errno;

@@ -171,6 +171,12 @@ static void
 beat(void *context)
 {
 	struct repeat *repeat = context;
+
+	/* If we were held up, COMMAND has ended by now perhaps, and nobody has told us yet */
+	jobs_reap(&repeat->jobs);
+	if (repeat->finished)
+		return;
+
 	bool running = repeat->job.pid != 0;
 
 	if (!pidfile_still_ours(repeat->lock)) {

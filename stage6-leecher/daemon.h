@@ -36,8 +36,9 @@ struct daemon_answer {
  * Forks a daemon off. Returns twice:
  * in the daemon 0, with a session it does not lead, no terminal, every signal default, and no
  * descriptor but 0 (/dev/null), 1, 2 and the link. It must call daemon_ready or daemon_failed;
- * in the launcher the daemon's pid once it is ready, or -1 with *answer when it is not; then
- * no process of it is left, nor a file that was made for it. The launcher has a single thread.
+ * in the launcher the daemon's pid once it is ready, or -1 with *answer when it is not; then no
+ * process of it is left, nor a file that was made for out or err. What the daemon has made until
+ * then it removes itself, before it fails. The launcher has a single thread.
  */
 pid_t daemon_launch(struct daemon *d, const struct daemon_settings *settings,
     struct daemon_answer *answer);
@@ -54,6 +55,12 @@ void daemon_executes(struct daemon *d);
 /* Tells the launcher (or stderr, in the foreground) why, and ends this process with status. */
 _Noreturn void daemon_failed(struct daemon *d, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/*
+ * For the foreground: what we have inherited beside 0, 1 and 2 stays open here, but no program
+ * that we execute gets it. Returns 0, or -1 with errno.
+ */
+int daemon_close_at_exec(void);
 
 /* The launcher thinks better of it: kills what daemon_launch has started. */
 void daemon_abandon(const struct daemon_answer *answer);

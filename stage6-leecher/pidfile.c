@@ -78,6 +78,7 @@ lock_until(int fd, short type, int64_t deadline)
 	struct sigaction old,
 	    on_tick = { .sa_handler = tick }; /* no SA_RESTART: it shall interrupt */
 	struct itimerval timer = { 0 };
+	sigset_t alarm, mask;
 	struct flock lock;
 	int result, why;
 
@@ -88,12 +89,16 @@ lock_until(int fd, short type, int64_t deadline)
 	/* A first alarm that comes before fcntl sleeps would be lost: more follow, 10 ms apart */
 	timer.it_interval.tv_usec = 10000;
 	(void)sigaction(SIGALRM, &on_tick, &old);
+	(void)sigemptyset(&alarm);
+	(void)sigaddset(&alarm, SIGALRM);
+	(void)sigprocmask(SIG_UNBLOCK, &alarm, &mask); /* who started us may have blocked it */
 	(void)setitimer(ITIMER_REAL, &timer, NULL);
 	do
 		result = locking(fd, F_SETLKW, type, &lock);
 	while (result < 0 && errno == EINTR && monotonic_now() < deadline);
 	why = errno == EINTR ? ETIMEDOUT : errno;
 	(void)setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	(void)sigaction(SIGALRM, &old, NULL);
 	errno = why;
 	return result;

@@ -6,7 +6,7 @@ static const int caught[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD };
 
 enum { CAUGHT = sizeof caught / sizeof caught[0] };
 
-/* The only kind of object that a handler may write to and its program read (C11 5.1.2.3). */
+/* A kind of object that a handler may write to and its program read (C11 5.1.2.3). */
 static volatile sig_atomic_t arrived[CAUGHT];
 
 static void

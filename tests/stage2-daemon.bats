@@ -149,6 +149,8 @@ a_terminal() {
 	printf '#!/no/such/interpreter\n' >bin/a-command-of-ours
 	chmod +x bin/a-command-of-ours
 	PATH=$PLAIN:$PWD/bin refused 126 '.*a-command-of-ours.*' detach a-command-of-ours
+	cd bin # an empty element of PATH is the current directory
+	PATH=$PLAIN: refused 126 '.*a-command-of-ours.*' detach -C . a-command-of-ours
 }
 
 # == The truth about the launch ==
@@ -230,6 +232,18 @@ a_terminal() {
 	limit=9
 	as_somebody detach -V >/dev/null 2>&1 || skip "another user may not execute the program here"
 	for limit in 1 2; do nothing_launched 125 as_somebody detach sleep 60; done
+}
+
+# Hint: A call that is newer than the kernel is ENOSYS; one that the seccomp(2) filter of a container does not know may be
+# EPERM. Who uses clone3(2) needs fork(2) beside it, whatever errno says.
+@test "where clone3 is refused, whatever the errno, COMMAND is launched all the same" {
+	needs_strace
+	local why
+	for why in ENOSYS EPERM; do
+		exits 0 broken_by "clone3:error=$why" detach mkdir "$PWD/ran"
+		wait_until 5 test -d ran || fail "exit 0, but COMMAND did not run, with $why from clone3" "  see:      $TRUTH"
+		rmdir ran
+	done
 }
 
 # == The truth about the launch ==

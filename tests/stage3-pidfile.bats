@@ -70,6 +70,15 @@ misused() {
 	misused stop true
 }
 
+# Hint: By fcntl(2) a lock goes when its process closes *any* descriptor of the file. Compare the names once both are
+# absolute.
+@test "one file for both -p and -o leaves with 2, says why, and does nothing" {
+	misused -p same -o same start true
+	misused -p "$PWD/same" -o same start true
+	misused -p repeatd.log run true
+	misused -o repeatd.pid restart true
+}
+
 # Hint: strtod(3), strtoul(3) and what languages make of them take blanks, signs, 0x, nan and inf, and stop at the first
 # character that does not fit. Look at every character, and at the size; and do so for stop, too.
 @test "a wrong number leaves with 2, says why, and does nothing" {
@@ -168,6 +177,16 @@ misused() {
 	launched -n 1 start ls -l /proc/self/fd
 	exec 8>&- 50<&-
 	logged 1 ' 2 -> '
+	expect "descriptors but the one that ls opens" "0 1 2 " "$(sed -n 's|.* \([0-9]*\) -> .*|\1 |p' repeatd.log | grep -v '^3' | tr -d '\n')"
+}
+
+# Hint: In the foreground nobody has tidied up for you: what run has inherited, here 8 and 50, goes on into COMMAND unless
+# it is closed before the exec, or marked: FD_CLOEXEC in fcntl(2), CLOSE_RANGE_CLOEXEC in close_range(2).
+@test "COMMAND of run finds descriptors 0, 1 and 2 and no other" {
+	[[ -z ${MEMCHECK:-} ]] || skip "not under valgrind, whose own log stays open"
+	exec 8>leaked 50<&8
+	exits 0 repeatd -n 1 run ls -l /proc/self/fd
+	exec 8>&- 50<&-
 	expect "descriptors but the one that ls opens" "0 1 2 " "$(sed -n 's|.* \([0-9]*\) -> .*|\1 |p' repeatd.log | grep -v '^3' | tr -d '\n')"
 }
 
@@ -338,6 +357,24 @@ masks() {
 	repeatd start true 2>/dev/null 3>&- || true
 	exits 0 repeatd status
 	expect "status" "running, pid $daemon" "$out" "$lock"
+}
+
+# Hint: Nobody but a daemon has a write lock; who has a read lock is none. If you wait for it to go, then not for ever:
+# alarm(2) and setitimer(2) are of no use while ALRM is blocked, as whoever started you may have left it.
+@test "with ALRM blocked, run does not wait for ever for somebody who keeps a read lock" {
+	local limit
+	: >repeatd.pid
+	"$PYTHON" -c '
+import fcntl, signal
+file = open("repeatd.pid")
+fcntl.lockf(file, fcntl.LOCK_SH)
+open("locked", "w").close()
+signal.pause()' </dev/null >/dev/null 3>&- 4>&- &
+	wait_until 10 test -e locked
+	patient 10
+	code=0
+	timeout -s KILL "$limit" env --block-signal=ALRM repeatd -n 1 run true >.out 2>.err </dev/null 3>&- 4>&- || code=$?
+	expect_like "exit code of repeatd -n 1 run true (137: it waited, and was killed)" '^[01]$' "$code" "$lock"
 }
 
 # == Of a hundred, one ==

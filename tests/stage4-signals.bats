@@ -231,6 +231,37 @@ deaf='trap "echo heard" TERM; (trap "" TERM; echo ready; while :; do sleep 1; do
 	none_left "after the daemon"
 }
 
+# Hint: kill(2) with a negative number reaches those who are in the group now. COMMAND, your child, has its pid for as long
+# as you have not waited for it: tell it by that, too.
+@test "a COMMAND that moves to another process group is ended all the same" {
+	foreground -g 0.4 -i 3600 run "$PYTHON" -c '
+import os, signal
+os.setpgid(0, os.getpgid(os.getppid()))
+open(os.environ["HERE"] + "/up", "w").close()
+signal.pause()'
+	wait_until 10 test -e up
+	kill -TERM "$daemon"
+	ended 0 "$stopping"
+	none_left "after the daemon"
+}
+
+# Hint: To kill(2), a zombie is one of the group, and its parent may never wait for it. Look into /proc/PID/stat for who is
+# alive, proc(5); or remember when you sent KILL, and wait no longer for what is there long after it.
+@test "a zombie in the group whose parent has left it does not keep the daemon from ending" {
+	foreground -g 0.3 -i 3600 run "$PYTHON" -c '
+import os, signal
+if os.fork(): os._exit(0)
+dead = os.fork()
+if dead == 0: os._exit(0)
+os.setsid()
+os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
+open(os.environ["HERE"] + "/up", "w").close()
+signal.pause()'
+	wait_until 10 test -e up
+	kill -TERM "$daemon"
+	ended 0 "$stopping"
+}
+
 @test "stop leaves no COMMAND behind, though it ignores TERM" {
 	launched -g 0.2 -i 3600 start sh -c "$deaf"
 	logged 1 'ready$'
@@ -724,6 +755,27 @@ pieces() { LC_ALL=C sed -nE 's/^[^ ]+ info sh\[[0-9]+\]: (.*x.*)$/\1/p' repeatd.
 	has_lines 5 repeatd.log || fail "lines of COMMAND in the log" "  expected: 5 or more" "  came:     $(lines repeatd.log)" "  see:      $log"
 	expect "writes for the lines of the log" "$(lines repeatd.log)" "$(lines writes '[^n]\\n"[,}]')" "$log"
 	expect "writes of several lines" 0 "$(lines writes '\\n.*\\n"')" "$log"
+}
+
+# Hint: A write(2) to a disk that is nearly full writes a part and returns how much; the next one says ENOSPC. Remember that
+# a line stands there without its end, and begin the next one that can be written with a newline.
+@test "after a full disk has cut a line short, the next line begins on a line of its own" {
+	needs_namespace -m
+	mkdir full
+	# the first run fills the disk with long lines, the second one makes room before it speaks
+	code=0
+	"${apart[@]}" sh -c '
+		mount -t tmpfs -o size=64k none full && head -c 40000 /dev/zero >full/fill || exit 99
+		repeatd -o full/x.log -i 0 -n 2 run sh -c "
+			if rm \"$HERE/again\"; then rm \"$HERE/full/fill\"; echo after; exit; fi
+			: >\"$HERE/again\"
+			i=0; while [ \$i -lt 40 ]; do head -c 1500 /dev/zero | tr \"\\0\" x; echo; i=\$((i+1)); done" 2>/dev/null
+		came=$?; cp full/x.log .; exit $came' >.out 2>.err </dev/null 3>&- || code=$?
+	((code != 99)) || skip "no small disk can be had here"
+	expect "exit code of: repeatd -n 2 run, its log on a disk that is full for a while: $(<.err)" 0 "$code" "$log"
+	expect "lines 'after', which COMMAND writes when there is room again" 1 "$(lines x.log "${line#^}after\$")" "$log"
+	expect "lines with a second beginning of a line in their midst" "" \
+		"$(LC_ALL=C grep -aE ".${line#^}" x.log | cut -c1-60)" "$log"
 }
 
 # == The log ==

@@ -157,6 +157,16 @@ for_a_while() {
 }
 
 # Hint: The default is a relative name, too: put the caller's directory in front of it, getcwd(3), before you chdir(2).
+# Hint: Compare the names once they are absolute, before anything is opened or made.
+@test "one file for -c and for -p or -o leaves with 2, says why, and makes nothing" {
+	local other
+	for other in -p -o; do
+		exits 2 repeatd -c same "$other" "$PWD/same" -i 3600 start true
+		expect_like "message" '^repeatd: .*same' "$err" "$the_fifo"
+	done
+	expect "files" "" "$(ls)" "$the_fifo"
+}
+
 @test "the default FIFO lies in the caller's directory, whatever -C says" {
 	idle_daemon -C /
 	is_fifo repeatd.ctl || fail "no FIFO ./repeatd.ctl" "  see:      $the_fifo"

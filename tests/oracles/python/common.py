@@ -493,6 +493,8 @@ class Settings:
             self.pidfile = Pidfile(os.path.join(os.getcwd(), self.pid_shown), self.pid_shown)
         except OSError as error:
             raise Failure(1, because("the current directory", error)) from error
+        if self.log == self.pidfile.path:
+            raise Failure(2, "-p and -o: the same file for both: " + self.log_shown)
         self.environment = environment()
         self.command = self.paths = None
 
