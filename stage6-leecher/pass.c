@@ -107,12 +107,17 @@ seconds_since(int64_t began)
 static int
 put(struct pass *pass)
 {
+	struct entry *entry = &pass->entry, known;
 	char text[NAME_SHOWN];
 
-	if (ledger_put(pass->ledger, &pass->entry) == 0)
+	/* a mail of its last failure may have ended while it was in hand */
+	if (!entry->reported && ledger_find(pass->ledger, entry->name, &known) == 1)
+		entry->reported = known.reported;
+	if (ledger_put(pass->ledger, entry) == 0) {
+		pass->reports->forgetful = false;
 		return 0;
-	log_say(LEVEL_ERROR, "%s: ledger: %s", shown(&pass->entry, text),
-	    ledger_error(pass->ledger));
+	}
+	log_say(LEVEL_ERROR, "%s: ledger: %s", shown(entry, text), ledger_error(pass->ledger));
 	return -1;
 }
 

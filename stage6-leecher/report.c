@@ -172,7 +172,11 @@ note_reported(struct reports *reports, const struct report *report)
 	    (now.state == LEDGER_DONE) != (report->entry.state == LEDGER_DONE))
 		return;
 	now.reported = true;
-	(void)ledger_put(reports->ledger, &now);
+	reports->forgetful = ledger_put(reports->ledger, &now) < 0;
+	if (reports->forgetful) {
+		log_say(LEVEL_ERROR, "ledger: %s", ledger_error(reports->ledger));
+		return;
+	}
 	if (now.state == LEDGER_DONE)
 		remove_log(reports->config, &now);
 }
@@ -482,7 +486,7 @@ report_failed(struct reports *reports, const struct entry *entry, double seconds
 {
 	if (reports->config->markers)
 		make_link(reports->config, entry);
-	if (!entry->reported && !is_being_told(reports, entry))
+	if (!entry->reported && !reports->forgetful && !is_being_told(reports, entry))
 		tell(reports, "on_failed", &reports->config->on_failed, entry, seconds);
 }
 
