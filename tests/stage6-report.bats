@@ -432,6 +432,32 @@ for path in sys.argv[1:]:
 	expect "mails" 1 "$(mails)"
 }
 
+# Hint: Two mails of one item may be under way, of two ends: when all of one end have gone, that end was told.
+@test "an item is told as done once, although the mail of its failure takes longer" {
+	choosy_rsync
+	fake_sendmail
+	mv sendmail quick
+	program sendmail <<-END
+		cat >'$PWD/mail.'\$\$
+		! grep -q 'Leecher: error' '$PWD/mail.'\$\$ || until [ -e '$PWD/go' ]; do sleep 0.02; done
+		exec '$PWD/quick' "\$@" <'$PWD/mail.'\$\$
+	END
+	sample from/bad 100
+	config report.mail=me@example.org report.sendmail="$PWD/sendmail" report.timeout=20 daemon.interval=0.05
+	leech 0 start
+	tried() { (($(tries) >= 1)); }
+	wait_until 10 tried
+	rm broken
+	sent() { (($(grep -c 'mail for bad: ok' to/.leecher/leecher.log) >= $1)); }
+	wait_until 10 sent 1
+	expect "Subject of the first mail" 'Leecher: done -- bad' "$(header Subject 1)"
+	touch go
+	wait_until 10 sent 2
+	leech 0 stop
+	once 0
+	expect "mails" 2 "$(mails)"
+}
+
 # Hint: Neither the number of its tries nor that it was told can be written down, so each pass takes it for the first
 # failure. Remember in memory that you could not write.
 @test "while a full disk keeps the ledger from being written, a failure is mailed once, not in each pass" {
