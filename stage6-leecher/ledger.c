@@ -21,6 +21,7 @@ const char *const ledger_state_name[LEDGER_STATES] = {
 struct ledger {
 	sqlite3 *db;
 	sqlite3_stmt *find, *put, *remove, *count, *next, *expects;
+	char error[256]; /* the words for the last failure: SQLite's own go with its next call */
 };
 
 static const char schema[] = "CREATE TABLE item ("
@@ -113,11 +114,17 @@ check(struct ledger *ledger, const char *path, bool readonly, char *text, size_t
 	sound = is_sound(ledger->db);
 	if (!sound)
 		goto damaged;
-	if (version == 0 && readonly)
-		return "is empty";
-	/* FULL: an entry that was put survives a power cut (sqlite.org/pragma.html) */
+	if (version == 0 && readonly) {
+		(void)snprintf(text, size, "%s is empty", path);
+		return text;
+	}
+	/*
+	 * EXTRA: an entry that was put survives a power cut. It is put for good when the journal is
+	 * removed, and FULL does not wait until that is on disk (sqlite.org/pragma.html). SQLite
+	 * knows it since 3.12, and sqlite3_prepare_v3 only since 3.20.
+	 */
 	if (!readonly &&
-	    sqlite3_exec(ledger->db, "PRAGMA synchronous = FULL", NULL, NULL, NULL) != SQLITE_OK)
+	    sqlite3_exec(ledger->db, "PRAGMA synchronous = EXTRA", NULL, NULL, NULL) != SQLITE_OK)
 		goto damaged;
 	if (version == 0) {
 		if (sqlite3_exec(ledger->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK ||
@@ -185,7 +192,15 @@ ledger_close(struct ledger *ledger)
 const char *
 ledger_error(struct ledger *ledger)
 {
-	return sqlite3_errmsg(ledger->db);
+	return ledger->error;
+}
+
+/* Keeps the words for what has just failed. Returns -1. */
+static int
+failed(struct ledger *ledger)
+{
+	(void)snprintf(ledger->error, sizeof ledger->error, "%s", sqlite3_errmsg(ledger->db));
+	return -1;
 }
 
 static void
@@ -243,7 +258,7 @@ ledger_find(struct ledger *ledger, const char *name, struct entry *entry)
 		(void)snprintf(entry->name, sizeof entry->name, "%s", name);
 	}
 	(void)sqlite3_reset(ledger->find);
-	return result == SQLITE_ROW ? 1 : result == SQLITE_DONE ? 0 : -1;
+	return result == SQLITE_ROW ? 1 : result == SQLITE_DONE ? 0 : failed(ledger);
 }
 
 int
@@ -270,7 +285,7 @@ ledger_put(struct ledger *ledger, struct entry *entry)
 	(void)sqlite3_reset(put);
 	(void)sqlite3_clear_bindings(put);
 	if (result != SQLITE_DONE)
-		return -1;
+		return failed(ledger);
 	if (entry->id == 0)
 		entry->id = sqlite3_last_insert_rowid(ledger->db);
 	return 0;
@@ -279,7 +294,9 @@ ledger_put(struct ledger *ledger, struct entry *entry)
 int
 ledger_begin(struct ledger *ledger)
 {
-	return sqlite3_exec(ledger->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK ? 0 : -1;
+	if (sqlite3_exec(ledger->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	return failed(ledger);
 }
 
 int
@@ -287,8 +304,16 @@ ledger_commit(struct ledger *ledger)
 {
 	if (sqlite3_exec(ledger->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
 		return 0;
-	(void)sqlite3_exec(ledger->db, "ROLLBACK", NULL, NULL, NULL);
+	(void)failed(ledger);
+	ledger_roll_back(ledger);
 	return -1;
+}
+
+void
+ledger_roll_back(struct ledger *ledger)
+{
+	/* After some errors SQLite has done so itself (sqlite.org/lang_transaction.html) */
+	(void)sqlite3_exec(ledger->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
 int
@@ -299,7 +324,7 @@ ledger_remove(struct ledger *ledger, const char *name)
 	bind_bytes(ledger->remove, 1, name);
 	result = sqlite3_step(ledger->remove);
 	(void)sqlite3_reset(ledger->remove);
-	return result == SQLITE_DONE ? 0 : -1;
+	return result == SQLITE_DONE ? 0 : failed(ledger);
 }
 
 int
@@ -316,7 +341,7 @@ ledger_each(struct ledger *ledger, void (*each)(void *context, struct entry *ent
 			read_entry(ledger->next, &entry);
 		(void)sqlite3_reset(ledger->next);
 		if (result != SQLITE_ROW)
-			return result == SQLITE_DONE ? 0 : -1;
+			return result == SQLITE_DONE ? 0 : failed(ledger);
 
 		struct entry copy = entry;
 
@@ -333,7 +358,7 @@ ledger_expects(struct ledger *ledger, int64_t id)
 	(void)sqlite3_bind_int(ledger->expects, 2, LEDGER_DONE);
 	result = sqlite3_step(ledger->expects);
 	(void)sqlite3_reset(ledger->expects);
-	return result == SQLITE_ROW ? 1 : result == SQLITE_DONE ? 0 : -1;
+	return result == SQLITE_ROW ? 1 : result == SQLITE_DONE ? 0 : failed(ledger);
 }
 
 int
@@ -349,5 +374,5 @@ ledger_count(struct ledger *ledger, int64_t count[LEDGER_STATES])
 			count[state] = sqlite3_column_int64(ledger->count, 1);
 	}
 	(void)sqlite3_reset(ledger->count);
-	return result == SQLITE_DONE ? 0 : -1;
+	return result == SQLITE_DONE ? 0 : failed(ledger);
 }

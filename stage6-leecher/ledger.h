@@ -53,6 +53,9 @@ int ledger_put(struct ledger *ledger, struct entry *entry);
 int ledger_begin(struct ledger *ledger);
 int ledger_commit(struct ledger *ledger);
 
+/* In place of ledger_commit: all that was put since ledger_begin is taken back. */
+void ledger_roll_back(struct ledger *ledger);
+
 int ledger_remove(struct ledger *ledger, const char *name);
 
 /* Calls back for each entry, by id. The callback may put or remove the entry it has got. */

@@ -80,6 +80,7 @@ ledger_broke(struct pass *pass)
 	char why[300];
 
 	(void)snprintf(why, sizeof why, "ledger: %s", ledger_error(pass->ledger));
+	ledger_roll_back(pass->ledger); /* or half of it would be written with the next entry */
 	unknown(pass, why);
 }
 
@@ -107,12 +108,17 @@ seconds_since(int64_t began)
 static int
 put(struct pass *pass)
 {
+	struct entry *entry = &pass->entry, known;
 	char text[NAME_SHOWN];
 
-	if (ledger_put(pass->ledger, &pass->entry) == 0)
+	/* a mail of its last failure may have ended while it was in hand */
+	if (!entry->reported && ledger_find(pass->ledger, entry->name, &known) == 1)
+		entry->reported = known.reported;
+	if (ledger_put(pass->ledger, entry) == 0) {
+		pass->reports->forgetful = false;
 		return 0;
-	log_say(LEVEL_ERROR, "%s: ledger: %s", shown(&pass->entry, text),
-	    ledger_error(pass->ledger));
+	}
+	log_say(LEVEL_ERROR, "%s: ledger: %s", shown(entry, text), ledger_error(pass->ledger));
 	return -1;
 }
 
@@ -126,7 +132,8 @@ fail(struct pass *pass, const char *why)
 	entry->state = entry->tries >= PASS_TRIES ? LEDGER_PARKED : LEDGER_FAILED;
 	entry->wait = entry->state == LEDGER_FAILED ? (1 << (entry->tries - 1)) - 1 : 0;
 	(void)snprintf(entry->error, sizeof entry->error, "%s", why);
-	(void)put(pass);
+	if (put(pass) < 0)
+		pass->open = true; /* the ledger may say PUBLISHING still */
 	if (entry->state == LEDGER_FAILED)
 		(void)snprintf(again, sizeof again, "try %d of %d, again in %d pass%s",
 		    entry->tries, PASS_TRIES, entry->wait + 1, entry->wait > 0 ? "es" : "");
@@ -475,11 +482,16 @@ go_on(void *context)
 
 	while (!pass->stopping && pass->next < pass->source.count) {
 		struct item *item = &pass->source.items[pass->next++];
+		int found;
 
 		if (!item->wanted)
 			continue;
-		if (ledger_find(pass->ledger, item->name, &pass->entry) == 1 &&
-		    still_wanted(&pass->entry)) {
+		found = ledger_find(pass->ledger, item->name, &pass->entry);
+		if (found < 0) {
+			ledger_broke(pass);
+			return;
+		}
+		if (found == 1 && still_wanted(&pass->entry)) {
 			begin_item(pass);
 			return;
 		}
@@ -558,7 +570,7 @@ measured(void *context, const char *why)
 	for (size_t i = 0; !bad && i < pass->source.count; i++)
 		if (pass->source.items[i].wanted)
 			bad = observe(pass, &pass->source.items[i]) < 0;
-	if (ledger_commit(pass->ledger) < 0 || bad) {
+	if (bad || ledger_commit(pass->ledger) < 0) {
 		ledger_broke(pass);
 		return;
 	}
@@ -601,7 +613,7 @@ listed(void *context, const char *why)
 		bad = choose(pass, &pass->source.items[i]) < 0;
 		any = any || pass->source.items[i].wanted;
 	}
-	if (ledger_commit(pass->ledger) < 0 || bad) {
+	if (bad || ledger_commit(pass->ledger) < 0) {
 		ledger_broke(pass);
 		return;
 	}
@@ -706,12 +718,14 @@ find_out(struct pass *pass, struct entry *entry)
 		return;
 	}
 	log_say(LEVEL_ERROR, "%s: %s", shown(entry, text), why);
-	if (result == STAGING_OPEN) {
-		pass->open = true;
-		return;
+	if (result == STAGING_FAILED) {
+		/* nothing was renamed: it is tried again like a new one */
+		entry->state = LEDGER_SEEN;
+		if (ledger_put(pass->ledger, entry) == 0)
+			return;
 	}
-	entry->state = LEDGER_SEEN; /* nothing was renamed: it is tried again like a new one */
-	(void)ledger_put(pass->ledger, entry);
+	pass->open = true;
+	pass->failed++; /* this pass leaves it out */
 }
 
 static void
@@ -761,7 +775,8 @@ pass_begin(struct pass *pass)
 	pass->stopping = pass->cancelled = false;
 	if (pass->open) {
 		pass->open = false;
-		(void)ledger_each(pass->ledger, find_out_if_open, pass);
+		if (ledger_each(pass->ledger, find_out_if_open, pass) < 0)
+			pass->open = true;
 	}
 	if (source_list(&pass->source) < 0)
 		unknown(pass, strerror(errno));

@@ -159,20 +159,32 @@ remove_log(const struct config *config, const struct entry *entry)
 
 /* --- programs --- */
 
-/* No report of this item waits or runs any more: then the ledger says that people were told. */
+/* Of the same item, and both that it is here, or both that it failed. */
+static bool
+tell_the_same(const struct entry *one, const struct entry *other)
+{
+	return (one->state == LEDGER_DONE) == (other->state == LEDGER_DONE) &&
+	       strcmp(one->name, other->name) == 0;
+}
+
+/* No report of this end waits or runs any more: then the ledger says that people were told. */
 static void
 note_reported(struct reports *reports, const struct report *report)
 {
 	struct entry now;
 
 	for (struct report *other = reports->first; other != NULL; other = other->next)
-		if (strcmp(other->entry.name, report->entry.name) == 0)
+		if (tell_the_same(&other->entry, &report->entry))
 			return;
 	if (ledger_find(reports->ledger, report->entry.name, &now) != 1 ||
-	    (now.state == LEDGER_DONE) != (report->entry.state == LEDGER_DONE))
+	    !tell_the_same(&now, &report->entry))
 		return;
 	now.reported = true;
-	(void)ledger_put(reports->ledger, &now);
+	reports->forgetful = ledger_put(reports->ledger, &now) < 0;
+	if (reports->forgetful) {
+		log_say(LEVEL_ERROR, "ledger: %s", ledger_error(reports->ledger));
+		return;
+	}
 	if (now.state == LEDGER_DONE)
 		remove_log(reports->config, &now);
 }
@@ -454,7 +466,7 @@ static bool
 is_being_told(const struct reports *reports, const struct entry *entry)
 {
 	for (const struct report *r = reports->first; r != NULL; r = r->next)
-		if (r->entry.state != LEDGER_DONE && strcmp(r->entry.name, entry->name) == 0)
+		if (tell_the_same(&r->entry, entry))
 			return true;
 	return false;
 }
@@ -482,7 +494,7 @@ report_failed(struct reports *reports, const struct entry *entry, double seconds
 {
 	if (reports->config->markers)
 		make_link(reports->config, entry);
-	if (!entry->reported && !is_being_told(reports, entry))
+	if (!entry->reported && !reports->forgetful && !is_being_told(reports, entry))
 		tell(reports, "on_failed", &reports->config->on_failed, entry, seconds);
 }
 

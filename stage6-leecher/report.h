@@ -27,6 +27,12 @@ struct reports {
 	struct report *first, *last; /* in their order; the first few run */
 	int running;
 	bool stopping;
+
+	/*
+	 * That something was told could not be written down: no failure is told until the ledger can
+	 * be written again, or there would be a mail in each pass. Who writes to it clears this.
+	 */
+	bool forgetful;
 };
 
 /* The item is here, pulled in so many seconds; or it has failed, for the reason in entry->error. */

@@ -331,6 +331,7 @@ conclude(const struct config *config, struct ledger *ledger, struct entry *entry
 		return STAGING_OPEN;
 	}
 	entry->state = LEDGER_DONE;
+	entry->reported = false; /* that it failed once may have been told, this was not */
 	entry->error[0] = '\0';
 	if (ledger_put(ledger, entry) < 0) {
 		entry->state = LEDGER_PUBLISHING;

@@ -692,3 +692,56 @@ ledger_refused() {
 	printf '\0\0\003\347' | dd of=to/.leecher/ledger.db bs=1 seek=60 conv=notrunc status=none
 	ledger_refused 'newer|version' 'upgrade|update|install|newer|move'
 }
+
+# Hint: sqlite3_errmsg tells of the last call alone. After BEGIN has failed, do not call COMMIT or ROLLBACK before you
+# have its words.
+@test "a ledger that another program has locked: said in SQLite's words, and nothing is done" {
+	"$PYTHON" -c 'import sqlite3' 2>/dev/null || skip "needs python3 with sqlite3"
+	echo hello >from/x
+	once 0
+	echo hello >from/y
+	"$PYTHON" -c '
+import sqlite3, time
+db = sqlite3.connect("to/.leecher/ledger.db", isolation_level=None)
+db.execute("BEGIN IMMEDIATE")
+open("locked", "w").close()
+time.sleep(600)' 3>&- 4>&- </dev/null &
+	locker=$!
+	wait_until 10 exists locked
+	once 1
+	said 'ledger.*database is locked'
+	gone to/y
+	kill -KILL "$locker"
+	once 0
+	same from/y to/y
+}
+
+# Hint: 'I could not look it up' is not 'it is not wanted'.
+@test "whichever read of the ledger fails, once says 0 only if the item is here" {
+	needs_strace
+	[[ $SLOWER -eq 1 ]] || skip "too slow for this"
+	local n
+	export ASAN_OPTIONS=detect_leaks=0
+	echo hello >from/x
+	for n in {1..60}; do
+		code=0
+		quietly strace -o trace -P "$PWD/to/.leecher/ledger.db" -e trace=read,pread64 -e inject=read,pread64:error=EIO:when="$n" leecher -c leecher.conf once || code=$?
+		grep -q INJECTED trace || break
+		[[ $code -ne 0 || -e to/x ]] || fail "exit code when read $n of the ledger fails" "  expected: 1, as x is not here" \
+			"  came:     0" "  log:      $(cat to/.leecher/leecher.log)"
+		rm -rf to
+		mkdir to
+	done
+	((n > 1)) || fail "no read of the ledger was seen"
+}
+
+@test "a ledger that is empty is named by list, and filled by once" {
+	echo hello >from/x
+	mkdir -m 700 to/.leecher
+	: >to/.leecher/ledger.db
+	leech 1 list
+	expect_like "the words" "^leecher: .*/\.leecher/ledger\.db is empty" "$err"
+	once 0
+	same from/x to/x
+	expect "its state" 'done' "$(list_state x)"
+}

@@ -351,3 +351,148 @@ for path in sys.argv[1:]:
 	once 1
 	same from/z to/z
 }
+
+# == Telling people ==
+# A ledger knows of each end of an item whether people were told. It failed, and that was told; it came, and that was
+# not: these are two ends. And what cannot be written down must not be said in every pass.
+
+# Hint: The mark "told" belongs to the failure. Take it back in the same write that says done: a kill may come between
+# any two writes.
+@test "an item that has failed before is told as done, though leecher is killed at its rename" {
+	needs_strace
+	[[ $SLOWER -eq 1 ]] || skip "too slow for this"
+	local call deaths=0
+	choosy_rsync
+	program hook <<<"printf '%s\\n' \"\$LEECHER_NAME\" >>'$PWD/told'"
+	config report.markers=yes report.on_done="$PWD/hook"
+	for call in rename renameat renameat2 link linkat; do
+		rm -rf to told
+		mkdir to
+		touch broken
+		sample from/bad 100
+		once 1
+		rm broken
+		code=0
+		ASAN_OPTIONS=detect_leaks=0 quietly strace -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=1" leecher -c leecher.conf once || code=$?
+		[[ $code -ne 0 ]] || continue
+		((deaths += 1))
+		wait_until 5 nobody_left
+		once 0
+		expect "what is there after a kill at $call" 'bad bad\ is\ done' "$(published)"
+		expect "what on_done was told" bad "$(cat told 2>/dev/null)"
+	done
+	((deaths > 0)) || fail "it was never killed"
+}
+
+# Hint: What was not told to its end is told again at the next start.
+@test "an item that has failed before is told as done, though leecher is killed while on_done runs" {
+	choosy_rsync
+	program hook <<-END
+		echo told >>'$PWD/told'
+		until [ -e '$PWD/go' ]; do sleep 0.02; done
+	END
+	config report.on_done="$PWD/hook" report.timeout=20
+	sample from/bad 100
+	once 1
+	rm broken
+	once_behind
+	wait_until 10 exists told
+	kill_all
+	touch go
+	once 0
+	expect "calls of on_done" 2 "$(wc -l <told)"
+	once 0
+	expect "calls of on_done after it came to its end" 2 "$(wc -l <told)"
+}
+
+# Hint: The item is in your hand, with what you knew of it when you took it up. Meanwhile the mail's end was written
+# to the ledger: do not write over it.
+@test "a failure is mailed once although the mailer ends in the middle of the next try" {
+	fake_sendmail
+	mv sendmail quick
+	program sendmail <<<"until [ -e '$PWD/go' ]; do sleep 0.02; done; exec '$PWD/quick' \"\$@\""
+	program bin/rsync <<-END
+		case " \$* " in *" --list-only "* | *" --version "*) exec $(command -v rsync) "\$@" ;; esac
+		echo try >>'$PWD/tries'
+		[ \$(wc -l <'$PWD/tries') -ne 2 ] || until [ -e '$PWD/fail' ]; do sleep 0.02; done
+		echo 'rsync: [sender] read errors mapping "x": Input/output error (5)' >&2
+		exit 23
+	END
+	PATH=$PWD/bin:$PATH
+	sample from/x 100
+	config report.mail=me@example.org report.sendmail="$PWD/sendmail" report.timeout=20 daemon.interval=0.05
+	leech 0 start
+	tried() { (($(tries) >= $1)); }
+	wait_until 10 tried 2
+	touch go
+	wait_until 10 logged 'mail for x: ok'
+	touch fail
+	wait_until 10 tried 4 # by then a second mail would have been sent
+	leech 0 stop
+	expect "mails" 1 "$(mails)"
+}
+
+# Hint: Two mails of one item may be under way, of two ends: when all of one end have gone, that end was told.
+@test "an item is told as done once, although the mail of its failure takes longer" {
+	choosy_rsync
+	fake_sendmail
+	mv sendmail quick
+	program sendmail <<-END
+		cat >'$PWD/mail.'\$\$
+		! grep -q 'Leecher: error' '$PWD/mail.'\$\$ || until [ -e '$PWD/go' ]; do sleep 0.02; done
+		exec '$PWD/quick' "\$@" <'$PWD/mail.'\$\$
+	END
+	sample from/bad 100
+	config report.mail=me@example.org report.sendmail="$PWD/sendmail" report.timeout=20 daemon.interval=0.05
+	leech 0 start
+	tried() { (($(tries) >= 1)); }
+	wait_until 10 tried
+	rm broken
+	sent() { (($(grep -c 'mail for bad: ok' to/.leecher/leecher.log) >= $1)); }
+	wait_until 10 sent 1
+	expect "Subject of the first mail" 'Leecher: done -- bad' "$(header Subject 1)"
+	touch go
+	wait_until 10 sent 2
+	leech 0 stop
+	once 0
+	expect "mails" 2 "$(mails)"
+}
+
+# Hint: Neither the number of its tries nor that it was told can be written down, so each pass takes it for the first
+# failure. Remember in memory that you could not write.
+@test "while a full disk keeps the ledger from being written, a failure is mailed once, not in each pass" {
+	fake_sendmail
+	program bin/rsync <<-END
+		case " \$* " in
+		*" --list-only "*) echo pass >>'$PWD/passes' ;;
+		*" --version "*) ;;
+		*)
+			touch '$PWD/begun'
+			until [ -e '$PWD/full' ]; do sleep 0.02; done
+			;;
+		esac
+		exec $(command -v rsync) "\$@"
+	END
+	PATH=$PWD/bin:$PATH
+	sample from/x 100
+	config report.mail=me@example.org report.sendmail="$PWD/sendmail" daemon.interval=0.05
+	# shellcheck disable=SC2016
+	in_a_namespace '
+		patience=$((600 * '"$SLOWER"'))
+		until_true() { n=0; until eval "$1"; do n=$((n + 1)); [ $n -lt $patience ] || exit 1; sleep 0.05; done; }
+		mount -t tmpfs -o size=10m none to || exit
+		leecher -c leecher.conf start >.out 2>.err || exit
+		until_true "[ -e begun ]"
+		head -c 20000000 /dev/zero >to/.ballast 2>/dev/null
+		touch full
+		until_true "[ \$(find mails -name argv | wc -l) -ge 1 ]"
+		wc -l <passes >before
+		until_true "[ \$(wc -l <passes) -ge $(($(cat before) + 20)) ]"
+		find mails -name argv | wc -l >mails.full
+		rm to/.ballast
+		until_true "cmp -s from/x to/x"
+		leecher -c leecher.conf stop >>.out
+		touch good'
+	expect "mails in twenty passes" 1 "$(cat mails.full)"
+	exists good || fail "x with room again" "  expected: it comes" "  came:     $(ls to 2>&1)"
+}

@@ -262,6 +262,42 @@ traced_once() {
 	expect_like "the first sync after the rename" 'syncfs\(|[^f]sync\(\)|fsync\([0-9]+<[^>]*/to>' "$next"
 }
 
+# Hint: SQLite puts by removing its journal, and a removed name is a change of the directory: PRAGMA synchronous.
+@test "what the ledger says is on disk before the next step: that its journal has gone, too" {
+	needs_strace
+	sample from/x 10000
+	ASAN_OPTIONS=detect_leaks=0 strace -y -o trace -e signal=none -e trace=unlink,unlinkat,fsync,fdatasync,syncfs,sync leecher -c leecher.conf once 3>&- </dev/null
+	grep -q 'unlink.*ledger\.db-journal' trace || skip "no journal is removed here"
+	expect "next to the end of each journal" '' "$(awk '
+		gone && !/ sync\(\)|syncfs\(|sync\([0-9]+<[^>]*\/\.leecher>/ { print "no sync of its directory, but " $0 }
+		{ gone = /unlink.*ledger\.db-journal/ }' trace)"
+}
+
+# Hint: Nothing of it was written down: neither that it failed, nor that it came. Until you know better, the ledger says
+# that it is about to be published: ask again in the next pass, not only after a start.
+@test "an item whose rename fails while the ledger cannot be written comes in a later pass" {
+	needs_strace
+	[[ $SLOWER -eq 1 ]] || skip "too slow for this"
+	local calls=rename,renameat,renameat2 see writes
+	see=(-P "$PWD/to/.leecher/ledger.db" -P "$PWD/to/.leecher/ledger.db-journal" -P "$PWD/to/x" -e signal=none)
+	export ASAN_OPTIONS=detect_leaks=0
+	echo hello >from/x
+	quietly strace -o dry "${see[@]}" -e trace=pwrite64,$calls leecher -c leecher.conf once
+	writes=$(awk '/^rename/ { print n + 1; exit } /^pwrite64/ { n++ }' dry)
+	[[ -n $writes ]] || fail "no rename to to/x seen" "$(cat dry)"
+	rm -rf to
+	mkdir to
+	config daemon.interval=0.1
+	strace -o trace "${see[@]}" -e trace=pwrite64,$calls -e inject=$calls:error=EIO:when=1 \
+		-e inject=pwrite64:error=EIO:when="$writes" leecher -c leecher.conf run >.out 2>.err 3>&- 4>&- </dev/null &
+	wait_until 10 quietly grep -q 'pwrite64.*INJECTED' trace
+	expect_like "what failed" 'rename.*EIO.*pwrite64.*EIO' "$(grep INJECTED trace | paste -sd' ')"
+	wait_until 10 exists to/x
+	same from/x to/x
+	wait_until 10 item_is x 'done'
+	leech 0 stop
+}
+
 # == Exit codes ==
 # First rsync's group ends, then you die of that very signal, with its default action: then a shell knows. signal(7).
 
