@@ -10,6 +10,8 @@
 #include "rsync.h"
 #include "transfer.h"
 
+#define COMPARE_LONGEST (24 * 3600 * NUMBER_SECOND)
+
 static void
 count(struct transfer *transfer, int64_t bytes)
 {
@@ -116,7 +118,8 @@ begin(struct transfer *transfer, const char *name, const char *into, int log, in
 		.leader_first = true,
 		.hold = hold,
 		.grace = transfer->grace,
-		.env = environment,
+		.limit = transfer->comparing ? COMPARE_LONGEST : 0,
+		.env = rsync_environment(),
 		.output = output,
 		.ended = ended,
 		.context = transfer,
@@ -160,6 +163,8 @@ transfer_compare(struct transfer *transfer, const char *name)
 	rsync_begin(&transfer->argv, transfer->config);
 	words_add(&transfer->argv, "--dry-run");
 	words_add(&transfer->argv, "--checksum"); /* by content: a time can be touched */
+	/* It reads whole files before it says a word, so silence is no sign; the job has a limit */
+	words_add(&transfer->argv, "--timeout=0");
 	words_add(&transfer->argv, "--itemize-changes");
 	words_add(&transfer->argv, "--force"); /* a file for a directory: different, not an error */
 	transfer->comparing = true;

@@ -586,6 +586,27 @@ teardown() { clean_up; }
 	expect "what is there" 'dir dir.1 x x.1' "$(published)"
 }
 
+# Hint: To compare, rsync reads whole files before the first byte goes over the line. Which of the limits takes that for
+# the silence of a far side that is gone? rsync(1), --timeout.
+@test "an item under TO is compared, however much longer than timeout the far side reads" {
+	local rsync
+	rsync=$(command -v rsync)
+	sample from/x 1000
+	cp -a from/x to/
+	program slow <<-END
+		sleep $((5 * SLOWER))
+		exec $rsync "\$@"
+	END
+	program bin/rsync <<-END
+		case " \$* " in *" --checksum "*) exec $rsync --rsync-path=$PWD/slow "\$@" ;; esac
+		exec $rsync "\$@"
+	END
+	PATH=$PWD/bin:$PATH
+	config_shared source.timeout=$((2 * SLOWER))
+	once 0
+	expect "what is there" x "$(published)"
+}
+
 # Hint: By default rsync takes the same size and time for the same file: rsync(1), --checksum.
 @test "the same size and time with other bytes is different" {
 	echo mine1 >to/x
