@@ -163,7 +163,9 @@ leech_reload(struct leech *leech, char *why, size_t size)
 	}
 	if (strcmp(fresh.to, leech->config.to) != 0 ||
 	    strcmp(fresh.state, leech->config.state) != 0) {
-		(void)snprintf(why, size, "[destination] to and [daemon] state need a restart");
+		(void)snprintf(why, size,
+		    "[destination] to or [daemon] state has changed: put it back, and stop "
+		    "before you change it");
 		config_free(&fresh);
 		return -1;
 	}
