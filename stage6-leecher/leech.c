@@ -206,12 +206,29 @@ act_on_signals(struct leech *leech)
 /* --- setting up --- */
 
 void
+leech_catch_signals(sigset_t *open)
+{
+	static const int numbers[] = { SIGHUP, SIGINT };
+	struct sigaction before[2];
+
+	for (int i = 0; i < 2; i++)
+		(void)sigaction(numbers[i], NULL, &before[i]);
+	signals_catch(open);
+	for (int i = 0; i < 2; i++)
+		if (before[i].sa_handler == SIG_IGN)
+			(void)sigaction(numbers[i], &before[i], NULL);
+}
+
+void
 leech_begin(void *context)
 {
 	struct leech *leech = context;
 
 	/* A TERM that comes from here on waits until there is somebody to clean up after it */
-	signals_catch(&leech->loop.open);
+	if (leech->once)
+		leech_catch_signals(&leech->loop.open);
+	else
+		signals_catch(&leech->loop.open);
 	notify_begin();
 }
 
