@@ -453,6 +453,20 @@ make_directory(const char *path, char *why, size_t size)
 	return -1;
 }
 
+/*
+ * One file system may be mounted twice (two volumes of a container), and no rename leads across. The
+ * last part "." is never renamed, rename(3p), but Linux looks at the mounts before that.
+ */
+static bool
+is_another_mount(const struct config *config)
+{
+	char state[LONG_PATH], to[LONG_PATH];
+
+	(void)snprintf(state, sizeof state, "%s/.", config->state);
+	(void)snprintf(to, sizeof to, "%s/.", config->to);
+	return rename(state, to) < 0 && errno == EXDEV;
+}
+
 /* The state directory, if it is there already; config_prepare makes one that is not. */
 static int
 check_state(const struct config *config, const struct stat *to, char *why, size_t size)
@@ -474,9 +488,9 @@ check_state(const struct config *config, const struct stat *to, char *why, size_
 		    config->state);
 		return -1;
 	}
-	if (state.st_dev != to->st_dev) {
+	if (state.st_dev != to->st_dev || is_another_mount(config)) {
 		(void)snprintf(why, size,
-		    "%s is on another file system than %s: publishing by rename "
+		    "%s is on another file system or mount than %s: publishing by rename "
 		    "needs the same",
 		    config->state, config->to);
 		return -1;

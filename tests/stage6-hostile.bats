@@ -200,6 +200,24 @@ refused() {
 	gone to/x
 }
 
+# Hint: One file system may be mounted twice, as volumes of a container are: st_dev is the same, and no rename leads across.
+# rename(2), EXDEV.
+@test "a state on another mount of the same file system is refused before anything is pulled" {
+	echo hello >from/x
+	mkdir -p disk/to disk/state one two
+	config destination.to="$PWD/one/to" daemon.state="$PWD/two/state"
+	in_a_namespace '
+		mount --bind disk one && mount --bind disk two || exit
+		for verb in once check; do
+			leecher -c leecher.conf $verb >$verb.out 2>&1; echo $? >$verb.code
+		done'
+	for verb in once check; do
+		expect "exit code of $verb: $(<$verb.out)" 1 "$(<$verb.code)"
+		expect_like "the words of $verb" "two/state.*mount" "$(<$verb.out)"
+	done
+	expect "what is there" '' "$(ls -A disk/to)"
+}
+
 # == Failure ==
 # Whatever keeps the source from being asked: then what is finished is unknown, which is not 'nothing'. Say why, in the
 # words of the program that failed, and try again at the next pass.
