@@ -75,6 +75,18 @@ rsync_begin(struct words *argv, const struct config *config)
 	words_add_all(argv, &config->rsync);
 }
 
+char *const *
+rsync_environment(void)
+{
+	static char locale[] = "LC_ALL=C"; /* any byte beyond ASCII is written as \#ooo */
+	static char password[] = "RSYNC_PASSWORD=";
+	static char *environment[] = { locale, NULL, NULL };
+
+	/* Without one, rsync would open the terminal and ask; there a background group is stopped */
+	environment[1] = getenv("RSYNC_PASSWORD") == NULL ? password : NULL;
+	return environment;
+}
+
 /*
  * The receiver checks the names that come against those that were asked for, and takes a name
  * with a backslash and a wildcard in it for a pattern, which it does not match (rsync 3.5.0).

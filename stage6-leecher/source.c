@@ -260,9 +260,6 @@ ended(struct job *job)
 	source->ended(source->context, source->why[0] != '\0' ? source->why : NULL);
 }
 
-static char locale[] = "LC_ALL=C"; /* so that rsync writes any byte beyond ASCII as \#ooo */
-static char *const environment[] = { locale, NULL };
-
 static int
 begin(struct source *source, void (*line)(void *, const char *, size_t, bool, bool), int in)
 {
@@ -281,7 +278,7 @@ begin(struct source *source, void (*line)(void *, const char *, size_t, bool, bo
 		.context = source,
 	};
 	if (line != NULL) {
-		source->job.env = environment;
+		source->job.env = rsync_environment();
 		source->job.leader_first = true;
 	} else {
 		source->job.limit = source->config->timeout;

@@ -90,9 +90,6 @@ ended(struct job *job)
 	transfer->ended(transfer->context, failed ? why : NULL);
 }
 
-static char locale[] = "LC_ALL=C";
-static char *const environment[] = { locale, NULL };
-
 /* Adds what both have in common, and begins. */
 static int
 begin(struct transfer *transfer, const char *name, const char *into, int log, int hold)

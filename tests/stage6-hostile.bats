@@ -296,6 +296,24 @@ unknown() {
 	unknown 'Permission denied'
 }
 
+# Hint: Whom does rsync ask for a password, and what becomes of a background process that opens the terminal? rsync(1),
+# RSYNC_PASSWORD.
+@test "a password that an rsync daemon wants: nobody is asked, on a terminal, too; --password-file gives it" {
+	echo hello >from/x
+	echo me:secret >secrets
+	echo secret >password
+	chmod 600 secrets password
+	printf '[secret]\npath = %s\nauth users = me\nsecrets file = %s\n' "$PWD/from" "$PWD/secrets" >>"$SERVERS/rsyncd.conf"
+	config source.from="rsync://me@127.0.0.1:$RSYNCD_PORT/secret"
+	terminal "timeout --foreground -k 1 $((20 * SLOWER)) leecher -c leecher.conf once; echo \$? >code" >screen
+	expect "exit code of once: $(<screen)" 1 "$(<code)"
+	expect_like "the screen" 'auth failed' "$(<screen)"
+	untouched
+	config source.from="rsync://me@127.0.0.1:$RSYNCD_PORT/secret" source.rsync="--password-file=$PWD/password"
+	once 0
+	same from/x to/x
+}
+
 @test "no rsync on the far side: said" {
 	echo hello >from/x
 	config_shared source.rsync=--rsync-path=/nowhere/rsync
