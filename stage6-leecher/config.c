@@ -84,6 +84,8 @@ refuse_option(const char *word)
 		"compare-dest",
 		"link-dest",
 		"chmod",
+		"atimes",
+		"crtimes",
 		"write-",
 		"read-batch",
 		"only-write",
@@ -92,7 +94,7 @@ refuse_option(const char *word)
 	if (word[0] != '-')
 		return "its options are single words: --name=value";
 	if (word[1] != '-')
-		return strpbrk(word + 1, "nRrdvPihbeqTu") != NULL
+		return strpbrk(word + 1, "nRrdvPihbeqTuUN") != NULL
 			   ? "has an option that is not for you to give"
 			   : NULL;
 	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)

@@ -32,7 +32,7 @@ int rsync_items(struct words *argv, const struct config *config, const char *con
 struct rsync_entry {
 	char type; /* 'd', '-', 'l' or another, as ls(1) has it */
 	int64_t bytes;
-	char time[24]; /* "2026/11/21 18:02:49": later times compare greater */
+	char time[24]; /* "2026/11/21 18:02:49": later times compare greater, to 9999 */
 	char *name;    /* in the line itself, its bytes as they are at the source */
 };
 

@@ -117,11 +117,12 @@ take_top(struct source *source, struct rsync_entry *entry)
 {
 	if (strcmp(entry->name, ".") == 0 || strchr("d-l", entry->type) == NULL)
 		return; /* the source itself; a device, a FIFO, a socket */
-	if (strlen(entry->name) > NAME_MAX || bad_name(entry->name)) {
+	if (bad_name(entry->name))
 		doubt(source, "a name cannot be one here", entry->name);
-		return;
-	}
-	if (!ignored(source->config, entry->name))
+	else if (strlen(entry->name) > NAME_MAX)
+		log_say(LEVEL_WARNING, "a name of %zu bytes is too long here, left out: %.40s...",
+		    strlen(entry->name), entry->name);
+	else if (!ignored(source->config, entry->name))
 		(void)add_item(source, entry->name);
 }
 
@@ -306,6 +307,8 @@ source_list(struct source *source)
 	}
 	rsync_begin(&source->argv, source->config);
 	words_add(&source->argv, "--list-only");
+	words_add(&source->argv, "--no-links"); /* or names would have " -> " behind them: -a */
+	words_add(&source->argv, "--no-recursive");
 	words_add(&source->argv, "--");
 	words_add(&source->argv, source->config->from);
 	return begin(source, take_top_line, -1);
@@ -326,6 +329,7 @@ source_measure(struct source *source)
 	words_free(&source->argv);
 	rsync_begin(&source->argv, source->config);
 	words_add(&source->argv, "--list-only");
+	words_add(&source->argv, "--no-links");
 	/* a destination is asked for, but nothing is written to it */
 	in = rsync_items(&source->argv, source->config, names, count, source->config->to);
 	free(names);

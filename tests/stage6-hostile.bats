@@ -95,6 +95,14 @@ refused() {
 	done
 }
 
+# Hint: What -U and -N list moves the columns in which you look for a name.
+@test "options of rsync that change what its calls do or say: exit 2, file, line and key" {
+	for option in --delete -n -az-r -azU -N --atimes --crtimes; do
+		config source.rsync="$option"
+		refused '[0-9]+' source rsync "rsync = $option"
+	done
+}
+
 @test "from or to missing: exit 2, and which" {
 	config source.from
 	once 2

@@ -356,6 +356,23 @@ teardown() { clean_up; }
 	gone shot
 }
 
+# Hint: With --links, which --archive includes, rsync lists a link with what it leads to behind its name; and --archive
+# goes down into directories.
+@test "with --archive or --links in the key rsync the same is found, and links come along" {
+	sample from/dir/sub/f 10
+	ln -s sub/f from/dir/link
+	ln -s /etc/passwd from/outside
+	for option in -az --archive -l --links; do
+		config source.rsync="$option"
+		once 1
+		said 'outside.*link that leads outside'
+		same from/dir to/dir
+		expect "what is there with $option" dir "$(published)"
+		rm -r to
+		mkdir to
+	done
+}
+
 # Hint: What is listed must be turned back into bytes: rsync writes odd ones as \#ooo, and which ones depends on the
 # locale. rsync(1), --8-bit-output. And in a --files-from list, # and ; begin a comment.
 @test "an item with every odd name is pulled under that very name" {
@@ -452,6 +469,37 @@ teardown() { clean_up; }
 	config
 	once 0
 	expect "what is there" x "$(published)"
+}
+
+# said_by_rsync SCRIPT: an rsync whose lists go through that script of sed.
+said_by_rsync() {
+	local rsync
+	rsync=$(command -v rsync)
+	program bin/rsync <<-END
+		case " \$* " in *" --list-only "*) ;; *) exec $rsync "\$@" ;; esac
+		$rsync "\$@" >$PWD/listed || exit
+		exec sed '$1' $PWD/listed
+	END
+	PATH=$PWD/bin:$PATH
+}
+
+# Hint: rsync has room for 19 bytes of time: a year of more than four digits cuts what is behind it.
+@test "a time beyond the year 9999, or before 1000, hides nothing" {
+	for name in future past x; do echo "$name" >from/"$name"; done
+	said_by_rsync 's#[^ ]* [^ ]* future$#11476/08/15 05:20:0 future#; s#[^ ]* [^ ]* past$# 970/08/15 05:20:00 past#'
+	once 0
+	expect "what is there" 'future past x' "$(published)"
+}
+
+# Hint: A name may be longer over there than a file system here can take. Whose fault is that, and who else shall wait for it?
+@test "a name that is too long for here is left out, which the log says, and the others are served" {
+	local long
+	long=$(printf 'n%.0s' {1..300})
+	echo hello >from/x
+	said_by_rsync "s#\\(.*\\) x\$#&\\n\\1 $long#"
+	once 0
+	expect "what is there" x "$(published)"
+	logged 'too long.*nnn'
 }
 
 @test "settle is 60 seconds by default" {
