@@ -285,7 +285,9 @@ static const char *
 classify(struct config *config)
 {
 	char *from = config->from;
-	const char *colon = strchr(from, ':');
+	const char *bracket = from + strcspn(from, "[:/"), *closed = strchr(bracket, ']');
+	/* the colons within [::1] are of the host */
+	const char *colon = strchr(bracket[0] == '[' && closed != NULL ? closed : from, ':');
 	size_t len = strlen(from), root = len;
 
 	if (from[0] == '/') {

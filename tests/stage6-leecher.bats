@@ -306,6 +306,21 @@ teardown() { clean_up; }
 	same from/file to/file
 }
 
+# Hint: The colons of [::1] are not the one that ends the host.
+@test "once pulls over ssh from [address]:path" {
+	needs_sshd
+	echo hello >from/x
+	sed 's/^Host box shared/& ::1/' "$SERVERS/ssh_config" >ssh_config
+	for place in "[::1]:$PWD/from" "$(id -un)@[::1]:$PWD/from/"; do
+		config source.from="$place" source.ssh="-F $PWD/ssh_config"
+		once 0
+		same from/x to/x
+		rm -r to/x to/.leecher
+	done
+	config source.from='[::1]::module'
+	once 2
+}
+
 @test "once pulls from an rsync daemon, with or without a slash at the end of from" {
 	sample from/file 100000
 	sample from/dir/sub/f 10000
