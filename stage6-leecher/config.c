@@ -218,19 +218,34 @@ static const struct {
 
 enum { KEYS = sizeof keys / sizeof keys[0] };
 
-/* What inih hands to its handler. It reports the line of the first error only at the end. */
+/*
+ * What inih hands to its handler. It reports the line of the first error only at the end, of ours as
+ * of its own: so we count lines, too.
+ */
 struct reading {
 	struct config *config;
+	FILE *file;
+	int line;
 	char why[512];
-	bool failed;
+	int failed; /* the line that why is about; 0: none */
 };
+
+static char *
+read_line(char *text, int size, void *context)
+{
+	struct reading *reading = context;
+
+	reading->line++;
+	return fgets(text, size, reading->file);
+}
 
 static int
 refuse(struct reading *reading, const char *section, const char *key, const char *why)
 {
-	if (!reading->failed)
+	if (reading->failed == 0) {
 		(void)snprintf(reading->why, sizeof reading->why, "[%s] %s: %s", section, key, why);
-	reading->failed = true;
+		reading->failed = reading->line;
+	}
 	return 0;
 }
 
@@ -387,7 +402,8 @@ config_load(struct config *config, const char *path, char *why, size_t size)
 	}
 	if (&ini_max_line != NULL)
 		ini_max_line = 8192;
-	line = ini_parse_file(file, take_value, &reading);
+	reading.file = file;
+	line = ini_parse_stream(read_line, &reading, take_value, &reading);
 	if (line == 0 && ferror(file)) {
 		(void)snprintf(why, size, "read %s: %s", path, strerror(errno));
 		(void)fclose(file);
@@ -396,8 +412,8 @@ config_load(struct config *config, const char *path, char *why, size_t size)
 	(void)fclose(file);
 	if (line != 0) {
 		(void)snprintf(why, size, "%s:%d: %s", path, line,
-		    reading.failed ? reading.why
-				   : "not understood: neither [section] nor key = value");
+		    reading.failed == line ? reading.why
+					   : "not understood: neither [section] nor key = value");
 		return -1;
 	}
 	wrong = check_whole(config);

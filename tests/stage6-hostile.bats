@@ -71,6 +71,9 @@ refused() {
 	printf '[source]\nfrom = %s\nwhat is this\n[destination]\nto = %s\n' "$PWD/from" "$PWD/to" >leecher.conf
 	once 2
 	expect_like "the words" '^leecher: ([^ ]*/)?leecher\.conf:3: .' "$err"
+	printf '[source]\nfrom = %s\nwhat is this\nsettle = soon\n' "$PWD/from" >leecher.conf
+	once 2
+	expect_like "the words, where a bad value follows" '^leecher: ([^ ]*/)?leecher\.conf:3: [^[]' "$err"
 	printf '[source\nfrom = %s\n' "$PWD/from" >leecher.conf
 	once 2
 	expect_like "the words" '^leecher: ([^ ]*/)?leecher\.conf:1: .' "$err"
