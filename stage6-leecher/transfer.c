@@ -97,6 +97,7 @@ begin(struct transfer *transfer, const char *name, const char *into, int log, in
 	int in;
 
 	words_add(&transfer->argv, "--links");
+	words_add(&transfer->argv, "--no-D"); /* no devices, no FIFOs: -a would bring them */
 	in = rsync_items(&transfer->argv, transfer->config, &name, 1, into);
 	if (in < 0)
 		return -1;

@@ -377,12 +377,15 @@ teardown() { clean_up; }
 	sample from/dir/sub/f 10
 	ln -s sub/f from/dir/link
 	ln -s /etc/passwd from/outside
+	mkfifo from/dir/pipe
 	for option in -az --archive -l --links; do
 		config source.rsync="$option"
 		once 1
 		said 'outside.*link that leads outside'
-		same from/dir to/dir
 		expect "what is there with $option" dir "$(published)"
+		gone to/dir/pipe
+		same from/dir/sub to/dir/sub
+		expect "the link with $option" sub/f "$(readlink to/dir/link)"
 		rm -r to
 		mkdir to
 	done
