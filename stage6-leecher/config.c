@@ -84,6 +84,8 @@ refuse_option(const char *word)
 		"compare-dest",
 		"link-dest",
 		"chmod",
+		"atimes",
+		"crtimes",
 		"write-",
 		"read-batch",
 		"only-write",
@@ -92,7 +94,7 @@ refuse_option(const char *word)
 	if (word[0] != '-')
 		return "its options are single words: --name=value";
 	if (word[1] != '-')
-		return strpbrk(word + 1, "nRrdvPihbeqTu") != NULL
+		return strpbrk(word + 1, "nRrdvPihbeqTuUN") != NULL
 			   ? "has an option that is not for you to give"
 			   : NULL;
 	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
@@ -216,19 +218,34 @@ static const struct {
 
 enum { KEYS = sizeof keys / sizeof keys[0] };
 
-/* What inih hands to its handler. It reports the line of the first error only at the end. */
+/*
+ * What inih hands to its handler. It reports the line of the first error only at the end, of ours as
+ * of its own: so we count lines, too.
+ */
 struct reading {
 	struct config *config;
+	FILE *file;
+	int line;
 	char why[512];
-	bool failed;
+	int failed; /* the line that why is about; 0: none */
 };
+
+static char *
+read_line(char *text, int size, void *context)
+{
+	struct reading *reading = context;
+
+	reading->line++;
+	return fgets(text, size, reading->file);
+}
 
 static int
 refuse(struct reading *reading, const char *section, const char *key, const char *why)
 {
-	if (!reading->failed)
+	if (reading->failed == 0) {
 		(void)snprintf(reading->why, sizeof reading->why, "[%s] %s: %s", section, key, why);
-	reading->failed = true;
+		reading->failed = reading->line;
+	}
 	return 0;
 }
 
@@ -283,7 +300,9 @@ static const char *
 classify(struct config *config)
 {
 	char *from = config->from;
-	const char *colon = strchr(from, ':');
+	const char *bracket = from + strcspn(from, "[:/"), *closed = strchr(bracket, ']');
+	/* the colons within [::1] are of the host */
+	const char *colon = strchr(bracket[0] == '[' && closed != NULL ? closed : from, ':');
 	size_t len = strlen(from), root = len;
 
 	if (from[0] == '/') {
@@ -383,7 +402,8 @@ config_load(struct config *config, const char *path, char *why, size_t size)
 	}
 	if (&ini_max_line != NULL)
 		ini_max_line = 8192;
-	line = ini_parse_file(file, take_value, &reading);
+	reading.file = file;
+	line = ini_parse_stream(read_line, &reading, take_value, &reading);
 	if (line == 0 && ferror(file)) {
 		(void)snprintf(why, size, "read %s: %s", path, strerror(errno));
 		(void)fclose(file);
@@ -392,8 +412,8 @@ config_load(struct config *config, const char *path, char *why, size_t size)
 	(void)fclose(file);
 	if (line != 0) {
 		(void)snprintf(why, size, "%s:%d: %s", path, line,
-		    reading.failed ? reading.why
-				   : "not understood: neither [section] nor key = value");
+		    reading.failed == line ? reading.why
+					   : "not understood: neither [section] nor key = value");
 		return -1;
 	}
 	wrong = check_whole(config);
@@ -453,6 +473,20 @@ make_directory(const char *path, char *why, size_t size)
 	return -1;
 }
 
+/*
+ * One file system may be mounted twice (two volumes of a container), and no rename leads across. The
+ * last part "." is never renamed, rename(3p), but Linux looks at the mounts before that.
+ */
+static bool
+is_another_mount(const struct config *config)
+{
+	char state[LONG_PATH], to[LONG_PATH];
+
+	(void)snprintf(state, sizeof state, "%s/.", config->state);
+	(void)snprintf(to, sizeof to, "%s/.", config->to);
+	return rename(state, to) < 0 && errno == EXDEV;
+}
+
 /* The state directory, if it is there already; config_prepare makes one that is not. */
 static int
 check_state(const struct config *config, const struct stat *to, char *why, size_t size)
@@ -474,9 +508,9 @@ check_state(const struct config *config, const struct stat *to, char *why, size_
 		    config->state);
 		return -1;
 	}
-	if (state.st_dev != to->st_dev) {
+	if (state.st_dev != to->st_dev || is_another_mount(config)) {
 		(void)snprintf(why, size,
-		    "%s is on another file system than %s: publishing by rename "
+		    "%s is on another file system or mount than %s: publishing by rename "
 		    "needs the same",
 		    config->state, config->to);
 		return -1;

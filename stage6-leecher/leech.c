@@ -42,10 +42,10 @@ set_beat(struct leech *leech)
 static void
 take_fresh_config(struct leech *leech)
 {
-	if (!leech->has_fresh || leech->pass.phase != PASS_IDLE)
+	if (!leech->has_fresh || leech->stopping || leech->pass.phase != PASS_IDLE)
 		return;
 	if (!reports_idle(&leech->reports))
-		return; /* they have our mail address and hooks in hand; the next pass will do */
+		return; /* they have our mail address and hooks in hand */
 	config_free(&leech->config);
 	leech->config = leech->fresh;
 	leech->has_fresh = false;
@@ -87,10 +87,10 @@ beat(void *context)
 		return;
 	}
 	fifo_check(&leech->fifo);
-	if (!leech->paused && leech->pass.phase == PASS_IDLE)
-		leech_pass_now(leech);
 	timetable_advance(&leech->timetable, monotonic_now());
 	set_beat(leech);
+	if (!leech->paused && leech->pass.phase == PASS_IDLE)
+		leech_pass_now(leech); /* last: a new configuration begins a new timetable */
 }
 
 static void
@@ -113,7 +113,6 @@ pass_ended(void *context)
 	    pass->failed, pass->waiting);
 	if (leech->once || leech->stopping)
 		return;
-	take_fresh_config(leech);
 	if (pass->settled_at > 0 && !leech->paused)
 		loop_set_timer(&leech->loop, &leech->settled, pass->settled_at);
 	if (leech->again && !leech->paused) /* from the loop: not from within the pass that ended */
@@ -163,7 +162,9 @@ leech_reload(struct leech *leech, char *why, size_t size)
 	}
 	if (strcmp(fresh.to, leech->config.to) != 0 ||
 	    strcmp(fresh.state, leech->config.state) != 0) {
-		(void)snprintf(why, size, "[destination] to and [daemon] state need a restart");
+		(void)snprintf(why, size,
+		    "[destination] to or [daemon] state has changed: put it back, and stop "
+		    "before you change it");
 		config_free(&fresh);
 		return -1;
 	}
@@ -171,7 +172,6 @@ leech_reload(struct leech *leech, char *why, size_t size)
 		config_free(&leech->fresh);
 	leech->fresh = fresh;
 	leech->has_fresh = true;
-	take_fresh_config(leech);
 	return 0;
 }
 
@@ -206,12 +206,29 @@ act_on_signals(struct leech *leech)
 /* --- setting up --- */
 
 void
+leech_catch_signals(sigset_t *open)
+{
+	static const int numbers[] = { SIGHUP, SIGINT };
+	struct sigaction before[2];
+
+	for (int i = 0; i < 2; i++)
+		(void)sigaction(numbers[i], NULL, &before[i]);
+	signals_catch(open);
+	for (int i = 0; i < 2; i++)
+		if (before[i].sa_handler == SIG_IGN)
+			(void)sigaction(numbers[i], &before[i], NULL);
+}
+
+void
 leech_begin(void *context)
 {
 	struct leech *leech = context;
 
 	/* A TERM that comes from here on waits until there is somebody to clean up after it */
-	signals_catch(&leech->loop.open);
+	if (leech->once)
+		leech_catch_signals(&leech->loop.open);
+	else
+		signals_catch(&leech->loop.open);
 	notify_begin();
 }
 
@@ -297,6 +314,7 @@ leech_work(void *context, const struct pidfile *pidfile)
 	while (!leech->finished) {
 		loop_wait(&leech->loop);
 		act_on_signals(leech);
+		take_fresh_config(leech);
 		finish_if_idle(leech);
 	}
 	fifo_close(&leech->fifo);

@@ -5,6 +5,7 @@
 #define LEECH_H
 
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,6 +48,12 @@ struct leech {
 	int signal; /* that ends us, for once */
 	int status;
 };
+
+/*
+ * As signals_catch, for what works in the foreground: HUP and INT stay ignored where whoever started
+ * us ignores them, as nohup(1) and the & of a script do.
+ */
+void leech_catch_signals(sigset_t *open);
 
 /* Paths of the pid file and the FIFO in the state directory. */
 void leech_path(const struct config *config, const char *name, char *path, size_t size);

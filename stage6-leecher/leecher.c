@@ -168,11 +168,15 @@ main(int argc, char *argv[])
 		return status;
 	if (io_reserve_stdio() < 0)
 		return SERVICE_FAILED;
-	if (config_load(&leech.config, file, why, sizeof why) < 0 ||
-	    (needs_destination(verb) && config_prepare(&leech.config, why, sizeof why) < 0)) {
+	status = SERVICE_DONE;
+	if (config_load(&leech.config, file, why, sizeof why) < 0)
+		status = SERVICE_USAGE;
+	else if (needs_destination(verb) && config_prepare(&leech.config, why, sizeof why) < 0)
+		status = SERVICE_FAILED; /* may mend itself: a disk that is not mounted yet */
+	if (status != SERVICE_DONE) {
 		fprintf(stderr, "leecher: %s\n", why);
 		config_free(&leech.config);
-		return SERVICE_USAGE;
+		return status;
 	}
 	leech_path(&leech.config, "leecher.pid", pidfile, sizeof pidfile);
 	if (strcmp(verb, "once") == 0)

@@ -67,7 +67,7 @@ static int
 ask(struct look *look, const struct config *config, int (*question)(struct source *))
 {
 	if (look->source.config == NULL) {
-		signals_catch(&look->loop.open);
+		leech_catch_signals(&look->loop.open);
 		jobs_begin(&look->jobs, &look->loop);
 		look->source = (struct source){
 			.config = config,

@@ -75,6 +75,18 @@ rsync_begin(struct words *argv, const struct config *config)
 	words_add_all(argv, &config->rsync);
 }
 
+char *const *
+rsync_environment(void)
+{
+	static char locale[] = "LC_ALL=C"; /* any byte beyond ASCII is written as \#ooo */
+	static char password[] = "RSYNC_PASSWORD=";
+	static char *environment[] = { locale, NULL, NULL };
+
+	/* Without one, rsync would open the terminal and ask; there a background group is stopped */
+	environment[1] = getenv("RSYNC_PASSWORD") == NULL ? password : NULL;
+	return environment;
+}
+
 /*
  * The receiver checks the names that come against those that were asked for, and takes a name
  * with a backslash and a wildcard in it for a pattern, which it does not match (rsync 3.5.0).
@@ -150,8 +162,10 @@ bool
 rsync_parse(char *line, struct rsync_entry *entry)
 {
 	/* -rw-r--r--            485 2026/11/21 21:59:49 name */
-	static const char shape[] = "dddd/dd/dd dd:dd:dd ";
+	static const char shape[] = "/dd/dd dd:dd:dd";
+	enum { ROOM = 19 };
 	char *at = line + strcspn(line, " "), *end;
+	size_t len;
 
 	if (at - line < 10 || *at != ' ')
 		return false;
@@ -160,11 +174,17 @@ rsync_parse(char *line, struct rsync_entry *entry)
 	if (end == at || *end != ' ' || entry->bytes < 0)
 		return false;
 	at = end + 1;
-	for (size_t i = 0; i < sizeof shape - 1; i++)
-		if (shape[i] == 'd' ? !isdigit((unsigned char)at[i]) : at[i] != shape[i])
+	/* rsync has room for 19 bytes: a year of five digits cuts the seconds, and so on */
+	len = strspn(at, " 0123456789");
+	if (len < 4)
+		return false;
+	for (const char *s = shape; *s != '\0' && !(len == ROOM && at[len] == ' '); s++, len++)
+		if (*s == 'd' ? !isdigit((unsigned char)at[len]) : at[len] != *s)
 			return false;
-	(void)snprintf(entry->time, sizeof entry->time, "%.19s", at);
-	entry->name = at + sizeof shape - 1;
+	if (at[len] != ' ')
+		return false;
+	(void)snprintf(entry->time, sizeof entry->time, "%.*s", ROOM, at);
+	entry->name = at + len + 1;
 	decode(entry->name);
 	return entry->name[0] != '\0';
 }

@@ -16,6 +16,9 @@
 /* Adds "rsync" and what every call of it has; the caller adds what this one is to do. */
 void rsync_begin(struct words *argv, const struct config *config);
 
+/* What to add to its environment, for job.env: so that it speaks as we expect, and never asks. */
+char *const *rsync_environment(void);
+
 /*
  * Adds the arguments for a recursive call on some items of the source, and what is to be done
  * with them into the directory into. The names go through --files-from=- --from0, which is the
@@ -29,7 +32,7 @@ int rsync_items(struct words *argv, const struct config *config, const char *con
 struct rsync_entry {
 	char type; /* 'd', '-', 'l' or another, as ls(1) has it */
 	int64_t bytes;
-	char time[24]; /* "2026/11/21 18:02:49": later times compare greater */
+	char time[24]; /* "2026/11/21 18:02:49": later times compare greater, to 9999 */
 	char *name;    /* in the line itself, its bytes as they are at the source */
 };
 

@@ -117,11 +117,12 @@ take_top(struct source *source, struct rsync_entry *entry)
 {
 	if (strcmp(entry->name, ".") == 0 || strchr("d-l", entry->type) == NULL)
 		return; /* the source itself; a device, a FIFO, a socket */
-	if (strlen(entry->name) > NAME_MAX || bad_name(entry->name)) {
+	if (bad_name(entry->name))
 		doubt(source, "a name cannot be one here", entry->name);
-		return;
-	}
-	if (!ignored(source->config, entry->name))
+	else if (strlen(entry->name) > NAME_MAX)
+		log_say(LEVEL_WARNING, "a name of %zu bytes is too long here, left out: %.40s...",
+		    strlen(entry->name), entry->name);
+	else if (!ignored(source->config, entry->name))
 		(void)add_item(source, entry->name);
 }
 
@@ -260,9 +261,6 @@ ended(struct job *job)
 	source->ended(source->context, source->why[0] != '\0' ? source->why : NULL);
 }
 
-static char locale[] = "LC_ALL=C"; /* so that rsync writes any byte beyond ASCII as \#ooo */
-static char *const environment[] = { locale, NULL };
-
 static int
 begin(struct source *source, void (*line)(void *, const char *, size_t, bool, bool), int in)
 {
@@ -281,7 +279,7 @@ begin(struct source *source, void (*line)(void *, const char *, size_t, bool, bo
 		.context = source,
 	};
 	if (line != NULL) {
-		source->job.env = environment;
+		source->job.env = rsync_environment();
 		source->job.leader_first = true;
 	} else {
 		source->job.limit = source->config->timeout;
@@ -309,6 +307,8 @@ source_list(struct source *source)
 	}
 	rsync_begin(&source->argv, source->config);
 	words_add(&source->argv, "--list-only");
+	words_add(&source->argv, "--no-links"); /* or names would have " -> " behind them: -a */
+	words_add(&source->argv, "--no-recursive");
 	words_add(&source->argv, "--");
 	words_add(&source->argv, source->config->from);
 	return begin(source, take_top_line, -1);
@@ -329,6 +329,7 @@ source_measure(struct source *source)
 	words_free(&source->argv);
 	rsync_begin(&source->argv, source->config);
 	words_add(&source->argv, "--list-only");
+	words_add(&source->argv, "--no-links");
 	/* a destination is asked for, but nothing is written to it */
 	in = rsync_items(&source->argv, source->config, names, count, source->config->to);
 	free(names);

@@ -10,6 +10,8 @@
 #include "rsync.h"
 #include "transfer.h"
 
+#define COMPARE_LONGEST (24 * 3600 * NUMBER_SECOND)
+
 static void
 count(struct transfer *transfer, int64_t bytes)
 {
@@ -88,9 +90,6 @@ ended(struct job *job)
 	transfer->ended(transfer->context, failed ? why : NULL);
 }
 
-static char locale[] = "LC_ALL=C";
-static char *const environment[] = { locale, NULL };
-
 /* Adds what both have in common, and begins. */
 static int
 begin(struct transfer *transfer, const char *name, const char *into, int log, int hold)
@@ -98,6 +97,7 @@ begin(struct transfer *transfer, const char *name, const char *into, int log, in
 	int in;
 
 	words_add(&transfer->argv, "--links");
+	words_add(&transfer->argv, "--no-D"); /* no devices, no FIFOs: -a would bring them */
 	in = rsync_items(&transfer->argv, transfer->config, &name, 1, into);
 	if (in < 0)
 		return -1;
@@ -116,7 +116,8 @@ begin(struct transfer *transfer, const char *name, const char *into, int log, in
 		.leader_first = true,
 		.hold = hold,
 		.grace = transfer->grace,
-		.env = environment,
+		.limit = transfer->comparing ? COMPARE_LONGEST : 0,
+		.env = rsync_environment(),
 		.output = output,
 		.ended = ended,
 		.context = transfer,
@@ -160,6 +161,8 @@ transfer_compare(struct transfer *transfer, const char *name)
 	rsync_begin(&transfer->argv, transfer->config);
 	words_add(&transfer->argv, "--dry-run");
 	words_add(&transfer->argv, "--checksum"); /* by content: a time can be touched */
+	/* It reads whole files before it says a word, so silence is no sign; the job has a limit */
+	words_add(&transfer->argv, "--timeout=0");
 	words_add(&transfer->argv, "--itemize-changes");
 	words_add(&transfer->argv, "--force"); /* a file for a directory: different, not an error */
 	transfer->comparing = true;

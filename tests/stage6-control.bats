@@ -239,6 +239,59 @@ first_pass_over() {
 	alive "$pid"
 }
 
+# Hint: The lock lies in the state. Whoever starts with another one does not see that this one runs.
+@test "reload refuses another to or state, says to stop first, and the old one goes on" {
+	mkdir elsewhere
+	cp leecher.conf good.conf
+	leech 0 start
+	for changed in destination.to daemon.state; do
+		config "$changed=$PWD/elsewhere"
+		exits 1 leecherctl -c good.conf reload
+		expect_like "the words for $changed" 'stop before' "$err"
+	done
+	echo hello >from/x
+	exits 0 leecherctl -c good.conf now
+	wait_until 10 exists to/x
+	exits 0 leecher -c good.conf stop
+}
+
+# held_by_a_hook INTERVAL: the first pass is over, but its hook runs until there is a file ./go.
+held_by_a_hook() {
+	program hook <<-END
+		touch $PWD/hooked
+		until [ -e $PWD/go ]; do sleep 0.05; done
+	END
+	config daemon.interval="$1" report.on_done="$PWD/hook" report.timeout=600
+	first_pass_over
+	wait_until 10 exists hooked
+}
+# next_pass_within FROM TO: so many seconds away.
+next_pass_within() {
+	local left
+	left=$(field 'next pass in')
+	left=${left% s}
+	[[ -n $left ]] && ((left >= $1 && left <= $2))
+}
+
+# Hint: The new one cannot be used while a hook of the old one runs; and when that ends, who remembers?
+@test "reload while a hook runs is in use when the hook has ended, not a pass later" {
+	held_by_a_hook 9000
+	config daemon.interval=1000
+	ctl 0 reload
+	touch go
+	wait_until 10 next_pass_within 500 1000
+}
+
+# Hint: Two clocks that are set one after the other: first go on by a beat, then begin anew, and not the other way round.
+@test "after a reload the next pass is one new interval away, not two" {
+	held_by_a_hook 2
+	config daemon.interval=1000
+	ctl 0 reload
+	wait_until 10 field_like state idle
+	touch go
+	wait_until 10 next_pass_within 500 1000
+}
+
 # == Leecherctl ==
 # A command is one line in the FIFO leecher.ctl, and its answer comes in a FIFO that the asker has made: fifo(7). To
 # open a FIFO may mean to wait for the other side: open(2), O_NONBLOCK.
@@ -407,7 +460,7 @@ first_pass_over() {
 		leech 1 check || fail "  with:     $bad"
 		expect_like "the words for $bad" $'(^|\n)FAILED +destination [^\n]*: .' "$out"
 		expect "files after check with $bad" "$before" "$(find . ! -name .out ! -name .err | sort)"
-		exits 2 leecher -c leecher.conf start || fail "  with:     $bad"
+		exits 1 leecher -c leecher.conf start || fail "  with:     $bad"
 	done
 }
 

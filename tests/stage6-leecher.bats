@@ -306,6 +306,21 @@ teardown() { clean_up; }
 	same from/file to/file
 }
 
+# Hint: The colons of [::1] are not the one that ends the host.
+@test "once pulls over ssh from [address]:path" {
+	needs_sshd
+	echo hello >from/x
+	sed 's/^Host box shared/& ::1/' "$SERVERS/ssh_config" >ssh_config
+	for place in "[::1]:$PWD/from" "$(id -un)@[::1]:$PWD/from/"; do
+		config source.from="$place" source.ssh="-F $PWD/ssh_config"
+		once 0
+		same from/x to/x
+		rm -r to/x to/.leecher
+	done
+	config source.from='[::1]::module'
+	once 2
+}
+
 @test "once pulls from an rsync daemon, with or without a slash at the end of from" {
 	sample from/file 100000
 	sample from/dir/sub/f 10000
@@ -354,6 +369,26 @@ teardown() { clean_up; }
 	once 0
 	same from/x to/x
 	gone shot
+}
+
+# Hint: With --links, which --archive includes, rsync lists a link with what it leads to behind its name; and --archive
+# goes down into directories.
+@test "with --archive or --links in the key rsync the same is found, and links come along" {
+	sample from/dir/sub/f 10
+	ln -s sub/f from/dir/link
+	ln -s /etc/passwd from/outside
+	mkfifo from/dir/pipe
+	for option in -az --archive -l --links; do
+		config source.rsync="$option"
+		once 1
+		said 'outside.*link that leads outside'
+		expect "what is there with $option" dir "$(published)"
+		gone to/dir/pipe
+		same from/dir/sub to/dir/sub
+		expect "the link with $option" sub/f "$(readlink to/dir/link)"
+		rm -r to
+		mkdir to
+	done
 }
 
 # Hint: What is listed must be turned back into bytes: rsync writes odd ones as \#ooo, and which ones depends on the
@@ -452,6 +487,37 @@ teardown() { clean_up; }
 	config
 	once 0
 	expect "what is there" x "$(published)"
+}
+
+# said_by_rsync SCRIPT: an rsync whose lists go through that script of sed.
+said_by_rsync() {
+	local rsync
+	rsync=$(command -v rsync)
+	program bin/rsync <<-END
+		case " \$* " in *" --list-only "*) ;; *) exec $rsync "\$@" ;; esac
+		$rsync "\$@" >$PWD/listed || exit
+		exec sed '$1' $PWD/listed
+	END
+	PATH=$PWD/bin:$PATH
+}
+
+# Hint: rsync has room for 19 bytes of time: a year of more than four digits cuts what is behind it.
+@test "a time beyond the year 9999, or before 1000, hides nothing" {
+	for name in future past x; do echo "$name" >from/"$name"; done
+	said_by_rsync 's#[^ ]* [^ ]* future$#11476/08/15 05:20:0 future#; s#[^ ]* [^ ]* past$# 970/08/15 05:20:00 past#'
+	once 0
+	expect "what is there" 'future past x' "$(published)"
+}
+
+# Hint: A name may be longer over there than a file system here can take. Whose fault is that, and who else shall wait for it?
+@test "a name that is too long for here is left out, which the log says, and the others are served" {
+	local long
+	long=$(printf 'n%.0s' {1..300})
+	echo hello >from/x
+	said_by_rsync "s#\\(.*\\) x\$#&\\n\\1 $long#"
+	once 0
+	expect "what is there" x "$(published)"
+	logged 'too long.*nnn'
 }
 
 @test "settle is 60 seconds by default" {
@@ -584,6 +650,27 @@ teardown() { clean_up; }
 	same from/dir to/dir.1
 	once 0
 	expect "what is there" 'dir dir.1 x x.1' "$(published)"
+}
+
+# Hint: To compare, rsync reads whole files before the first byte goes over the line. Which of the limits takes that for
+# the silence of a far side that is gone? rsync(1), --timeout.
+@test "an item under TO is compared, however much longer than timeout the far side reads" {
+	local rsync
+	rsync=$(command -v rsync)
+	sample from/x 1000
+	cp -a from/x to/
+	program slow <<-END
+		sleep $((5 * SLOWER))
+		exec $rsync "\$@"
+	END
+	program bin/rsync <<-END
+		case " \$* " in *" --checksum "*) exec $rsync --rsync-path=$PWD/slow "\$@" ;; esac
+		exec $rsync "\$@"
+	END
+	PATH=$PWD/bin:$PATH
+	config_shared source.timeout=$((2 * SLOWER))
+	once 0
+	expect "what is there" x "$(published)"
 }
 
 # Hint: By default rsync takes the same size and time for the same file: rsync(1), --checksum.

@@ -325,6 +325,37 @@ traced_once() {
 	same from/big to/big
 }
 
+# Hint: nohup(1) sets SIGHUP to be ignored and execs you. What does a handler of yours make of that? sigaction(2) tells what
+# was there before.
+@test "once and list that are started with HUP and INT ignored go on when they come" {
+	sample from/big 1500000
+	config source.rsync=--bwlimit=1000
+	env --ignore-signal=HUP,INT leecher -c leecher.conf once >pass.out 2>&1 3>&- 4>&- </dev/null &
+	pass=$!
+	wait_until 20 holding 300000
+	kill -HUP "$pass"
+	kill -INT "$pass"
+	code=0
+	wait "$pass" || code=$?
+	expect "exit code of once: $(<pass.out)" 0 "$code"
+	same from/big to/big
+	program names <<-END
+		touch $PWD/asked
+		until [ -e $PWD/go ]; do sleep 0.05; done
+		printf 'big\\0'
+	END
+	config source.list="$PWD/names"
+	env --ignore-signal=HUP,INT leecher -c leecher.conf list >list.out 2>&1 3>&- 4>&- </dev/null &
+	pass=$!
+	wait_until 10 exists asked
+	kill -HUP "$pass"
+	kill -INT "$pass"
+	touch go
+	code=0
+	wait "$pass" || code=$?
+	expect "exit code of list: $(<list.out)" 0 "$code"
+}
+
 # == What you should see ==
 # isatty(3) decides: a bar for a terminal, plain lines for a file. A name may hold anything: show control characters
 # escaped.
