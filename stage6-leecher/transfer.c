@@ -10,7 +10,7 @@
 #include "rsync.h"
 #include "transfer.h"
 
-#define COMPARE_LONGEST (24 * 3600 * NUMBER_SECOND)
+#define COMPARE_LONGEST (86400 * NUMBER_SECOND) /* a day */
 
 static void
 count(struct transfer *transfer, int64_t bytes)
