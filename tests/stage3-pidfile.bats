@@ -375,6 +375,8 @@ signal.pause()' </dev/null >/dev/null 3>&- 4>&- &
 	code=0
 	timeout -s KILL "$limit" env --block-signal=ALRM repeatd -n 1 run true >.out 2>.err </dev/null 3>&- 4>&- || code=$?
 	expect_like "exit code of repeatd -n 1 run true (137: it waited, and was killed)" '^[01]$' "$code" "$lock"
+	# either it runs all the same, or it says what is in its way
+	((code == 0)) && [[ -s repeatd.log ]] || expect_like "stderr" '^repeatd: .*repeatd\.pid' "$(<.err)" "$lock"
 }
 
 # == Of a hundred, one ==

@@ -660,6 +660,7 @@ said_by_rsync() {
 	sample from/x 1000
 	cp -a from/x to/
 	program slow <<-END
+		touch $PWD/asked
 		sleep $((5 * SLOWER))
 		exec $rsync "\$@"
 	END
@@ -671,6 +672,7 @@ said_by_rsync() {
 	config_shared source.timeout=$((2 * SLOWER))
 	once 0
 	expect "what is there" x "$(published)"
+	[[ -e asked ]] || fail "the far side" "  expected: it is asked for checksums" "  came:     it is not"
 }
 
 # Hint: By default rsync takes the same size and time for the same file: rsync(1), --checksum.
