@@ -280,6 +280,7 @@ traced_once() {
 	[[ $SLOWER -eq 1 ]] || skip "too slow for this"
 	local calls=rename,renameat,renameat2 see writes
 	see=(-P "$PWD/to/.leecher/ledger.db" -P "$PWD/to/.leecher/ledger.db-journal" -P "$PWD/to/x" -e signal=none)
+	see+=(-P "$PWD/to/.leecher/incoming/1/x") # of rename, strace looks only at the first name
 	export ASAN_OPTIONS=detect_leaks=0
 	echo hello >from/x
 	quietly strace -o dry "${see[@]}" -e trace=pwrite64,$calls leecher -c leecher.conf once
