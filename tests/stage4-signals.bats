@@ -819,8 +819,8 @@ levels_of() {
 	datagrams "$PWD/socket" heard
 	code=0
 	"${apart[@]}" sh -c '
-		mount -t tmpfs none dev && : >dev/null && mount --bind /dev/null dev/null && : >dev/log &&
-		mount --bind socket dev/log && mount --rbind dev /dev || exit 99
+		mount -t tmpfs none dev && ln -s /proc/self/fd dev && : >dev/null && : >dev/log &&
+		mount --bind /dev/null dev/null && mount --bind socket dev/log && mount --rbind dev /dev || exit 99
 		repeatd -S -n 1 run sh -c "echo from COMMAND; exit 7"' >.out 2>.err 3>&- </dev/null || code=$?
 	expect "exit code of repeatd -S -n 1 run, where the test reads /dev/log (99: it cannot)" 0 "$code" "$log" ||
 		fail "  stderr:   $(<.err)"
@@ -840,7 +840,8 @@ levels_of() {
 	# a /dev of our own, without a log: nobody is bothered
 	mkdir dev
 	beside "${apart[@]}" sh -c '
-		mount -t tmpfs none dev && : >dev/null && mount --bind /dev/null dev/null && mount --rbind dev /dev || exit 99
+		mount -t tmpfs none dev && ln -s /proc/self/fd dev && : >dev/null && mount --bind /dev/null dev/null &&
+		mount --rbind dev /dev || exit 99
 		exec repeatd -S -i 3600 run sh -c ": >\"$HERE/up\"; while :; do echo talk; done"'
 	wait_until 10 test -e up
 	for _ in {1..100}; do
