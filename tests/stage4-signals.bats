@@ -477,6 +477,7 @@ signal.pause()'
 		i=0; while [ $i -lt 500 ]; do : & i=$((i+1)); done
 		i=0; while [ $i -lt 50 ]; do (: & : & : & : & : & : & : & : & : & :) & i=$((i+1)); done
 		echo all begun'
+	wait_until 60 has_lines 1 repeatd.log 'all begun$' 2>/dev/null || : # a thousand forks take their time
 	logged 1 'all begun$'
 	no_children "$children"
 }
