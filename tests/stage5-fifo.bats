@@ -205,6 +205,14 @@ for_a_while() {
 	exits 0 repeatctl status
 }
 
+# Hint: Take the lock before you make what others can see. Here the second start is given another name for its FIFO.
+@test "a second start makes no FIFO" {
+	idle_daemon
+	exits 1 repeatd -c other.ctl -i 3600 start true
+	expect "message" "repeatd: already running, pid $(<repeatd.pid)" "$err" "$the_fifo"
+	[[ ! -e other.ctl ]] || fail "other.ctl" "  expected: no such file" "  came:     $(ls -l other.ctl)" "  see:      $the_fifo"
+}
+
 # Hint: Nobody knows who has the old one open, and with which mode it was made: unlink(2) it, then make another.
 @test "a leftover FIFO of ours is replaced by a new one" {
 	mkfifo -m 644 repeatd.ctl
