@@ -132,6 +132,15 @@ stage 1: 1 of 2 promises kept, 1 skipped, next: it exits with 0
 	expect "what is said" "tests/check: nowhere: there is no such folder" "$err"
 }
 
+@test "a repository whose path has a newline in it is refused in words, for bats cannot read that" {
+	mkdir -p $'two\nlines/tests'
+	cp -R "$ROOT"/tests/{check,run,deps,lib} $'two\nlines/tests'
+	for tool in check run; do
+		exits 2 sh $'two\nlines/tests/'$tool 1
+		expect "what is said" 'the path of this folder has a newline in it, which bats cannot read' "$err"
+	done
+}
+
 @test "--list names all promises by stage, number and section, and runs none" {
 	some
 	exits 0 check --list 1

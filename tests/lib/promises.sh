@@ -4,6 +4,13 @@
 #
 # Example: sh -c '. tests/lib/promises.sh && promises 1'
 
+case $PWD in
+*'
+'*)
+	echo 'the path of this folder has a newline in it, which bats cannot read' >&2
+	exit 2
+	;;
+esac
 doubles=$(for n in 1 2 3 4 5 6; do
 	set -- stage"$n"-*
 	[ $# -le 1 ] || echo "there are several for stage $n: $*; please put your own into work/"
