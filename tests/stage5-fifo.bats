@@ -1567,6 +1567,18 @@ comes_back() {
 	expect "the file's text" precious "$(<repeatd.ctl)" "$replaced"
 }
 
+# Hint: Remember that you have said it, until the FIFO is there again.
+@test "a regular file that stays in the FIFO's place is complained of once, not at each try" {
+	local count
+	serve -i 0.2 start true
+	usurp
+	wait_until 3 says '^[^ ]* (warning|error) .*repeatd\.ctl' repeatd.log
+	sleep 1
+	count=$(lines repeatd.log 'repeatd\.ctl')
+	sleep 4.5 # two tries more
+	expect "lines in the log that name repeatd.ctl, 4.5 s later" "$count" "$(lines repeatd.log 'repeatd\.ctl')" "$replaced"
+}
+
 # Hint: Nothing of yours is left there to be told of: try to make the FIFO again every so often, by a timer.
 @test "when the regular file in the FIFO's place is gone again, the FIFO is made again" {
 	serve -i 0.2 start true
