@@ -468,6 +468,24 @@ refuses() {
 			"  came:     $((after[4] - after[0])) ms" "  see:      $commands"
 }
 
+# Hint: repeatctl(1) has the words for the line 'state: '. stop is answered at once, though COMMAND may take its time to
+# end: so there is somebody to be asked meanwhile.
+@test "status says whether it is idle, running or stopping; while it stops, now is refused" {
+	: >go
+	serve -g 60 -i 3600 start sh -c "trap '' TERM; until [ -e '$PWD/go' ]; do sleep 0.05; done"
+	is_idle() { [[ $(state) == 'state: '*idle ]]; }
+	wait_until 10 is_idle 2>/dev/null || fail "status when COMMAND has ended" "  expected: state: idle" \
+		"  came:     $(state)" "  see:      $commands"
+	rm go
+	exits 0 repeatctl now
+	expect_like "status while COMMAND runs" '^state: +running' "$(state)" "$commands"
+	exits 0 repeatctl stop
+	expect_like "status after stop, while COMMAND takes its time" '^state: +stopping' "$(state)" "$commands"
+	exits 1 repeatctl now
+	: >go
+	wait_until 10 dead "$pid"
+}
+
 # Hint: repeatctl(1) has the words for the line 'state: '. It says 'paused' after pause, and no longer after resume.
 @test "status tells a paused daemon from one that beats" {
 	idle_daemon
